@@ -1,0 +1,67 @@
+# Everything runs from .venv, which needs only python3 with venv, and make. `make` alone lists the verbs.
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+# Workers of `make test`: "auto" is one per core.
+JOBS ?= auto
+PYTEST_ARGS ?=
+# Two makes at once wait for each other where flock exists; the second then finds nothing left to do.
+LOCK := $(if $(shell command -v flock 2>/dev/null),flock .make.lock,)
+# uv does not read pip's settings: a machine whose pip asks a mirror must have uv ask it too.
+INDEX = $$($(BIN)/pip config get global.index-url 2>/dev/null || true)
+WITH_INDEX = index="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$(INDEX)}}"; [ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index"
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test check fmt bench docs lock clean
+
+help: ## list these verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: venv ## margin the shipped book and show every account's standing
+	@$(BIN)/crossmargin demo
+
+test: venv ## run the tests (JOBS=4, PYTEST_ARGS="-k haircut")
+	$(BIN)/python -m pytest -n $(JOBS) -rs $(PYTEST_ARGS)
+
+check: venv ## formatting, lint, types and the floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: venv ## rewrite the files as `make check` wants them
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: venv ## time every path of benchmarks/ on this machine
+	$(BIN)/python -m benchmarks
+
+docs: venv ## build the documentation into site/, offline
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+lock: $(UV) ## resolve pyproject.toml anew into requirements.lock
+	@$(WITH_INDEX); $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade \
+	    --custom-compile-command "make lock" --group dev --output-file requirements.lock pyproject.toml
+	@! grep -n '://' requirements.lock
+
+clean: ## remove the environment, caches and what was built
+	rm -rf $(VENV) .make.lock .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis site dist build
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+venv:
+	@$(LOCK) $(MAKE) --no-print-directory $(VENV)/.installed
+
+$(UV): Makefile
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+$(VENV)/.synced: requirements.lock $(UV)
+	@$(WITH_INDEX); $(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml $(VENV)/.synced
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
