@@ -51,7 +51,7 @@ clean: ## remove the environment, caches and what was built
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv:
-	@$(LOCK) $(MAKE) --no-print-directory $(VENV)/.installed
+	@$(LOCK) $(MAKE) --silent --no-print-directory $(VENV)/.installed
 
 $(UV): Makefile
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
