@@ -1,0 +1,51 @@
+"""Ragged columns: many lists of different length in one flat array, cut by row starts (CSR).
+
+Group `g` owns the slice `start[g]:start[g + 1]`. Sums run in storage order, so a group's sum does not
+depend on which other groups are computed beside it.
+"""
+
+from __future__ import annotations
+
+from math import fsum
+
+import numpy as np
+
+from crossmargin.units import Array, FloatArray, IntArray
+
+
+def starts(group: Array, count: int) -> IntArray:
+    """Return the row starts, shape (count + 1,), of rows sorted by their `group` number."""
+    return np.concatenate(([0], np.cumsum(np.bincount(group, minlength=count)))).astype(np.int64)
+
+
+def owners(start: IntArray) -> IntArray:
+    """Return the group number of every row, shape (start[-1],)."""
+    return np.repeat(np.arange(len(start) - 1), np.diff(start))
+
+
+def group_sums(group: Array, value: FloatArray, count: int) -> FloatArray:
+    """Return the sum of `value` over each of `count` groups, in storage order, shape (count,)."""
+    return np.bincount(group, weights=value, minlength=count).astype(np.float64, copy=False)
+
+
+def slices(start: IntArray, chosen: Array) -> tuple[IntArray, IntArray]:
+    """Return (rows, new starts) of the groups `chosen`, in that order, repeats allowed."""
+    length = start[chosen + 1] - start[chosen]
+    new = np.concatenate(([0], np.cumsum(length))).astype(np.int64)
+    rows = np.arange(new[-1]) + np.repeat(start[chosen] - new[:-1], length)
+    return rows, new
+
+
+def exact_sums(start: IntArray, value: FloatArray) -> FloatArray:
+    """Return each group's correctly rounded sum (as `math.fsum`), shape (len(start) - 1,).
+
+    Plain addition of two numbers is already correctly rounded; only longer groups need more.
+    """
+    length = np.diff(start)
+    total = np.zeros(len(length))
+    for k in (0, 1):
+        has = length > k
+        total[has] += value[start[:-1][has] + k]
+    for g in np.flatnonzero(length > 2):
+        total[g] = fsum(value[start[g] : start[g + 1]].tolist())
+    return total
