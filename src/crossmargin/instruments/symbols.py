@@ -48,19 +48,20 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 _OPTION_TYPES = {"C": "call", "P": "put"}
 
 
-def parse_symbol(symbol: str, venue: str | None = None) -> Instrument | None:
+def parse_symbol(symbol: str, venue: str | None = None, *, contract_size: Decimal | None = None) -> Instrument | None:
     """Return the instrument a symbol names, or None where no scheme explains it.
 
     `venue` is a ccxt exchange id; it sets what the name leaves unsaid: contract size and expiry hour, which differ
     between venues for one and the same symbol. Without it quantities are units of the underlying (of the quote
     asset for inverse futures and perpetuals) and crypto contracts expire at 08:00 UTC. With it, a contract whose
-    size or hour on that venue is not known is None too. Raises InvalidInstrument for a venue nobody knows.
+    size or hour on that venue is not known is None too. `contract_size` is the size of a ccxt contract where the
+    caller knows it. Raises InvalidInstrument for a venue nobody knows, or a size that is not above 0.
     """
     place = venue or ""
     if place and place not in VENUES:
         raise InvalidInstrument("venue", repr(place), ", ".join(VENUES), nearest(place, VENUES))
     if found := _CCXT.fullmatch(symbol):
-        return None if place == "cboe" else _ccxt(symbol, found, place)
+        return None if place == "cboe" else _ccxt(symbol, found, place, contract_size)
     if place in ("", "cboe") and (found := _OSI.fullmatch(symbol)):
         return _osi(symbol, found)
     if place in ("", "deribit") and (found := _DERIBIT.fullmatch(symbol)):
@@ -81,13 +82,12 @@ def unknown_symbol(symbol: str, known: Iterable[str]) -> UnknownSymbol:
     )
 
 
-def _ccxt(symbol: str, found: re.Match[str], venue: str) -> Instrument | None:
+def _ccxt(symbol: str, found: re.Match[str], venue: str, contract_size: Decimal | None) -> Instrument | None:
     day = _compact_date(found["day"]) if found["day"] else None
     if found["day"] and day is None:
         return None
-    return _crypto(
-        symbol, found["base"], found["quote"], found["settle"] or "", venue, day, found["strike"], found["type"]
-    )
+    base, quote, settle = found["base"], found["quote"], found["settle"] or ""
+    return _crypto(symbol, base, quote, settle, venue, day, found["strike"], found["type"], contract_size)
 
 
 def _deribit(symbol: str, found: re.Match[str]) -> Instrument | None:
@@ -132,6 +132,7 @@ def _crypto(
     day: date | None = None,
     strike: str | None = None,
     option_type: str | None = None,
+    contract_size: Decimal | None = None,
 ) -> Instrument | None:
     """Return the contract of checked parts; no `settle` is spot, no `day` a perpetual, no `strike` a future."""
     # A contract settled in a third asset has a multiplier of its own in every market: no name explains it.
@@ -141,7 +142,9 @@ def _crypto(
     if not settle:
         return Spot(symbol=symbol, underlying=base, quote=quote, asset_class=asset_class)
     inverse = settle == base
-    size = contract_size_of(venue, "option" if strike else "inverse" if inverse else "linear", base)
+    size = contract_size
+    if size is None:
+        size = contract_size_of(venue, "option" if strike else "inverse" if inverse else "linear", base)
     if size is None:
         return None
     if day is None:
