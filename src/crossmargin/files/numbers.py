@@ -1,0 +1,95 @@
+"""Numbers as files write them: the grammar, the range, and what to say about anything else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from decimal import Context, Decimal, Inexact, InvalidOperation
+
+import numpy as np
+
+from crossmargin.errors import InputError, InvalidBook
+from crossmargin.units import FloatArray
+
+DIGITS_MAX = 38
+"""Significant digits taken; more is refused, as no exact column on disk holds them."""
+
+GRAMMAR = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+"""A decimal number as text; the same for JSON strings, CSV cells and text columns."""
+
+_NUMBER = re.compile(GRAMMAR)
+_TEXT_SHOWN = 60
+_LARGEST = Decimal("1.7976931348623157e308")
+_EXACT = Context(prec=DIGITS_MAX, traps=[Inexact, InvalidOperation])
+_ALLOWED = "a finite number"
+
+
+def found(value: object) -> str:
+    """Return how `value`, as parsed, is named in an error."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return f"the boolean {str(value).lower()}"
+    if isinstance(value, str):
+        return f"the text {value[:_TEXT_SHOWN]!r}"
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    return f"the number {str(value)[:_TEXT_SHOWN]}"
+
+
+def decimal(value: object, place: str, *, error: type[InputError] = InvalidBook) -> Decimal:
+    """Return a number or decimal string as a Decimal, finite and within the range of a float.
+
+    Raises `error` at `place` for anything else: booleans, other text, NaN, infinities, magnitudes a float
+    cannot hold (either end), more than 38 significant digits.
+    """
+    if isinstance(value, str) and _NUMBER.match(value):
+        try:
+            number = Decimal(value)
+        except InvalidOperation:
+            raise error(place, found(value), "a number within the range of a 64-bit float") from None
+    elif isinstance(value, Decimal):
+        number = value
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        number = Decimal(repr(value) if isinstance(value, float) else value)
+    else:
+        hint = "numbers are written without quotes, or as decimal strings" if isinstance(value, str) else ""
+        raise error(place, found(value), _ALLOWED, hint)
+    if not number.is_finite():
+        raise error(place, found(value), _ALLOWED)
+    if abs(number) > _LARGEST or (number != 0 and float(number) == 0.0):
+        raise error(place, found(value), "a number within the range of a 64-bit float")
+    try:
+        _EXACT.plus(number)
+    except Inexact:
+        raise error(place, found(value), f"at most {DIGITS_MAX} significant digits") from None
+    return number
+
+
+def number(value: object, place: str, *, error: type[InputError] = InvalidBook) -> float:
+    """Return `decimal` of the same as the nearest float; a zero never carries a sign."""
+    return float(decimal(value, place, error=error)) + 0.0
+
+
+def floats(values: Sequence[object], place: Callable[[int], str], *, required: bool) -> FloatArray:
+    """Return a column of numbers as parsed; NaN where a value is None, which `required` refuses.
+
+    `place` names the row of the first value that is refused. The usual column, all Decimals, costs one pass of
+    conversions and vectorised checks; anything unusual is looked at value by value.
+    """
+    kinds = set(map(type, values))
+    if kinds <= {Decimal}:
+        try:
+            column = np.array(list(map(float, values)), dtype=np.float64)  # type: ignore[arg-type]
+        except ValueError:  # a signalling NaN
+            column = np.full(len(values), np.nan)
+        plain = bool(np.isfinite(column).all()) and not (column == 0).any()
+        if plain and all(len(value.as_tuple().digits) <= DIGITS_MAX for value in values):  # type: ignore[attr-defined]
+            return column
+    column = np.full(len(values), np.nan)
+    for k, value in enumerate(values):
+        if value is not None or required:
+            column[k] = number(value, place(k))
+    return column
