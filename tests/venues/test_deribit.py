@@ -180,7 +180,7 @@ def test_a_vol_is_the_one_the_price_was_made_with(tmp_path):
         ([HEADER, CALL.replace("-2200-C", "")], "column instrument_name: found 'ETH-26JAN24'; allowed: an option"),
         ([HEADER, CALL, PUT.replace("ETH", "BTC")], "row 3, column instrument_name"),
         ([HEADER, CALL, PUT.replace("2241.65", "2300")], "row 3, column underlying_price: found 2300"),
-        ([HEADER, CALL, PUT.replace("2222.19", "2300")], "row 3, column estimated_delivery_price: found 2300"),
+        ([HEADER, CALL, PUT.replace("2222.19", "2300")], "row 2, column estimated_delivery_price.*2300 in row 3"),
         ([HEADER, CALL.replace(",ETH-26JAN24,", ",ETH-27JAN24,")], "column underlying_index: found 'ETH-27JAN24'"),
         ([HEADER, CALL.replace("1704712781414", "1e300")], "column creation_timestamp"),
         ([HEADER, '"' + CALL], "row 2: found"),

@@ -27,8 +27,8 @@ _COLUMNS = (
 )
 _SYNTHETIC = "SYN."
 """Prefix of an underlying without a listed future: the venue interpolates its forward."""
-_FORWARDS_AGREE = 1e-4
-"""Rows are stamped some milliseconds apart, so forwards of one expiry may differ by a tick; relative."""
+_PRICES_AGREE = 1e-4
+"""Rows are stamped some milliseconds apart, so prices of one thing may differ by a tick; relative."""
 
 
 def import_deribit_chain(path: Path | str) -> Imported:
@@ -146,11 +146,15 @@ def _time(row: Row) -> datetime:
 
 
 def _index(rows: Sequence[Row]) -> float:
-    index = rows[0].number("estimated_delivery_price", above=0)
-    for row in rows[1:]:
+    """Return the index of the latest row; raise InvalidFile where rows state different markets."""
+    latest = max(rows, key=_time)
+    index = latest.number("estimated_delivery_price", above=0)
+    for row in rows:
         other = row.number("estimated_delivery_price", above=0)
-        if abs(other - index) > _FORWARDS_AGREE * index:
-            raise row.refuse("estimated_delivery_price", f"{other:g}", f"one index in a snapshot: {index:g} above")
+        if abs(other - index) > _PRICES_AGREE * index:
+            raise row.refuse(
+                "estimated_delivery_price", f"{other:g}", f"one index in a snapshot: {index:g} in row {latest.line}"
+            )
     return index
 
 
@@ -171,7 +175,7 @@ def _forwards(
         forward = row.number("underlying_price", above=0)
         name = row.text("underlying_index")
         known = next(iter(stated[day]), forward)
-        if abs(forward - known) > _FORWARDS_AGREE * known:
+        if abs(forward - known) > _PRICES_AGREE * known:
             raise row.refuse("underlying_price", f"{forward:g}", f"one forward an expiry: {known:g} above")
         stated[day][forward] += 1
         if name.startswith(_SYNTHETIC):
