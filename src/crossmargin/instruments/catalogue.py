@@ -52,8 +52,7 @@ class Catalogue:
     ) -> Catalogue:
         """Return the catalogue of `instruments`, with `assets` as given and plain ones for every other name.
 
-        `names` are further assets in use (of balances, the reporting currency). An asset that is some
-        instrument's underlying and not given or well known takes that instrument's asset class.
+        `names` are further assets in use (of balances, the reporting currency).
         """
         ordered = sorted(instruments, key=lambda instrument: instrument.symbol)
         number = {instrument.symbol: k for k, instrument in enumerate(ordered)}
@@ -65,12 +64,13 @@ class Catalogue:
             if asset.symbol in table:
                 raise InvalidInstrument(f"asset {asset.symbol}", "two assets of that symbol", "one")
             table[asset.symbol] = asset
+        # An underlying nobody describes is of the class its contracts agree on; where they do not, the strictest.
+        classes: dict[str, set[str]] = {}
         for instrument in ordered:
-            if instrument.underlying not in table:
-                plain = Asset(symbol=instrument.underlying)
-                if plain.asset_class == "other":
-                    plain = Asset(symbol=instrument.underlying, asset_class=instrument.asset_class)
-                table[instrument.underlying] = plain
+            classes.setdefault(instrument.underlying, set()).add(instrument.asset_class)
+        for name, found in classes.items():
+            if name not in table:
+                table[name] = Asset(symbol=name, asset_class=found.pop() if len(found) == 1 else "other")
         for name in (n for i in ordered for n in (i.quote, i.settle)):
             table.setdefault(name, Asset(symbol=name))
         for name in names:

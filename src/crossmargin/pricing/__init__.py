@@ -21,12 +21,16 @@ first call and kept in Numba's cache.
 
 from crossmargin.pricing.bachelier import bachelier, bachelier_greeks, bachelier_scenarios
 from crossmargin.pricing.black import black76, black76_greeks, black76_scenarios
+from crossmargin.pricing.carry import carried_forward, discount_factor
 from crossmargin.pricing.cells import Greeks
 from crossmargin.pricing.implied import Unsolved, bachelier_implied_vol, implied_vol
+from crossmargin.pricing.valuation import LEAST_PRICE_FACTOR, Valuation, value
 
 __all__ = [
+    "LEAST_PRICE_FACTOR",
     "Greeks",
     "Unsolved",
+    "Valuation",
     "bachelier",
     "bachelier_greeks",
     "bachelier_implied_vol",
@@ -34,5 +38,8 @@ __all__ = [
     "black76",
     "black76_greeks",
     "black76_scenarios",
+    "carried_forward",
+    "discount_factor",
     "implied_vol",
+    "value",
 ]

@@ -1,0 +1,38 @@
+"""Margin models: how much must each pool have. One file a model.
+
+Here: the question (`MarginModel`), its answer (`Requirement`), and the models. A model's parameters are its
+fields; no venue's number lives here. Never here: collateral valuation, status, files.
+
+Conventions. A requirement is >= 0, in the reporting currency. A model sees pools as ragged legs and collateral
+(`Portfolios`) with prices as columns (`Valuation`); it never asks whether a pool is real or hypothetical, so
+the same call margins a book and the points of a price ladder. The terms of a pool add up to its maintenance
+margin exactly (math.fsum), and so do the shares of its legs and collateral.
+"""
+
+from crossmargin.margin import isolated
+from crossmargin.margin.brackets import Brackets, Tiers, next_amount
+from crossmargin.margin.contingency import futures_contingency
+from crossmargin.margin.model import (
+    MarginModel,
+    Portfolios,
+    PositionModel,
+    Requirement,
+    Terms,
+)
+from crossmargin.margin.standard_option import FutureRates, OptionRates, StandardOption
+
+__all__ = [
+    "Brackets",
+    "FutureRates",
+    "MarginModel",
+    "OptionRates",
+    "Portfolios",
+    "PositionModel",
+    "Requirement",
+    "StandardOption",
+    "Terms",
+    "Tiers",
+    "futures_contingency",
+    "isolated",
+    "next_amount",
+]

@@ -1,0 +1,292 @@
+"""Exposures: pools as rows of a risk array, and what may be left out of them.
+
+What is owned outright (positive balances, long options) can lose no more than it counts. So a requirement is the
+least, over sets W of things owned outright, of the requirement of all but W plus the counted value of W.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numba import njit
+
+from crossmargin.margin.model import Portfolios
+from crossmargin.ragged import group_sums, starts
+from crossmargin.scenarios import RiskArray
+from crossmargin.units import BoolArray, FloatArray, IntArray
+
+
+class LeftOut(IntEnum):
+    """The sets W that are tried; each is a bit of `Exposures.left_out`."""
+
+    NOTHING = 0
+    LONG_OPTIONS = 1
+    BALANCES = 2
+    EVERYTHING = 3
+    DEARER_THAN_WORTH = 4
+    """Everything whose own requirement exceeds its counted value."""
+    DEARER_THAN_WORTH_INITIAL = 5
+    """The same for initial margin: whose own requirement times the initial factor exceeds it."""
+
+
+SETS = len(LeftOut)
+_FOR_MAINTENANCE = [w for w in LeftOut if w != LeftOut.DEARER_THAN_WORTH_INITIAL]
+_FOR_INITIAL = [w for w in LeftOut if w != LeftOut.DEARER_THAN_WORTH]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Exposures:
+    """Rows (pool, block, risk row, amount), sorted by pool, then block; E of them.
+
+    A block is a risk array whose worst case is taken on its own: a group of a grid, or the one joint history.
+    A holding is a leg (number below L) or a balance (L + its number).
+    """
+
+    start: IntArray
+    """(P + 1,)"""
+    block: IntArray
+    row: IntArray
+    """(E,) row of `pnl`."""
+    amount: FloatArray
+    """(E,) contracts, or reporting-currency value for rows of assets."""
+    holding: IntArray
+    left_out: IntArray
+    """(E,) bit w is set where the row is left out of set w."""
+    pnl: FloatArray
+    """(rows, S) P&L of one unit of each row; all blocks have the same number of scenarios."""
+    weight: FloatArray
+    """(S,)"""
+    counted: FloatArray
+    """(P, SETS) counted value of what each set leaves out, in the reporting currency."""
+    counted_of_holding: FloatArray
+    """(L + B,) counted value of what is owned outright; 0 for everything else."""
+    holding_left_out: IntArray
+    """(L + B,) bits as in `left_out`."""
+
+
+def exposures(portfolios: Portfolios, arrays: list[RiskArray], initial_factor: FloatArray) -> Exposures:
+    """Return the exposures of pools to risk arrays, one a block, that share their scenario weights.
+
+    Legs are exposed where their underlying or their settle asset moves; unsettled P&L and balances where their
+    asset moves. The uncounted rest of a balance gains with its asset and never loses. `initial_factor` (P,) is k,
+    for the set of what is dearer than it is worth under initial margin.
+    """
+    pools, valuation = portfolios.pools, portfolios.valuation
+    terms = valuation.catalogue
+    legs, balances = len(portfolios.leg_row), len(portfolios.balance_price)
+    leg_pool, balance_pool = pools.leg_pool, pools.balance_pool
+    settle = terms.settle[pools.leg_instrument]
+    entry_value = -portfolios.entry_value * portfolios.legs(valuation.settle_fx)
+    is_long_option = portfolios.is_option & (portfolios.quantity > 0)
+    debt_or_counted = portfolios.counted_value
+    rest_value = portfolios.rest * portfolios.balance_price
+
+    parts: list[tuple[IntArray, int, IntArray, FloatArray, IntArray]] = []
+    tables: list[FloatArray] = []
+    offset = 0
+    for block, array in enumerate(arrays):
+        local = np.full(len(valuation.instrument), -1, dtype=np.int64)
+        local[array.rows] = np.arange(len(array.rows))
+        row = local[portfolios.leg_row]
+        mine = np.flatnonzero(row >= 0)
+        parts.append((leg_pool[mine], block, offset + row[mine], portfolios.quantity[mine], mine))
+        tables.append(array.pnl)
+        offset += len(array.rows)
+        moving = np.flatnonzero(np.any(array.asset_move != 0.0, axis=1))
+        asset_row = np.full(len(terms.assets), -1, dtype=np.int64)
+        asset_row[moving] = np.arange(len(moving))
+        mine = np.flatnonzero((asset_row[settle] >= 0) & (entry_value != 0.0))
+        parts.append((leg_pool[mine], block, offset + asset_row[settle[mine]], entry_value[mine], mine))
+        held = asset_row[pools.balance_asset]
+        mine = np.flatnonzero((held >= 0) & (debt_or_counted != 0.0))
+        parts.append((balance_pool[mine], block, offset + held[mine], debt_or_counted[mine], legs + mine))
+        mine = np.flatnonzero((held >= 0) & (rest_value != 0.0))
+        gain_only = offset + len(moving)
+        parts.append((balance_pool[mine], block, gain_only + held[mine], rest_value[mine], legs + mine))
+        tables.append(array.asset_move[moving])
+        tables.append(np.maximum(array.asset_move[moving], 0.0))
+        offset += 2 * len(moving)
+    pool = np.concatenate([part[0] for part in parts])
+    block = np.concatenate([np.full(len(part[0]), part[1], dtype=np.int64) for part in parts])
+    row, amount, holding = (np.concatenate([part[k] for part in parts]) for k in (2, 3, 4))
+    order = np.lexsort((holding, block, pool))
+    pool, block, row, amount, holding = pool[order], block[order], row[order], amount[order], holding[order]
+    pnl = np.ascontiguousarray(np.concatenate(tables))
+    weight = arrays[0].scenarios.weight
+
+    counted = np.zeros(legs + balances)
+    counted[:legs] = np.where(is_long_option, portfolios.leg_value, 0.0)
+    counted[legs:] = np.maximum(debt_or_counted, 0.0)
+    owned_balance = np.concatenate((np.zeros(legs, dtype=np.bool_), pools.balance_amount > 0))
+    # Collateral that no scenario moves needs no leaving out: it would only add its value.
+    exposed = np.zeros(legs + balances, dtype=np.bool_)
+    exposed[holding] = True
+    owned_balance &= exposed
+    owned_option = np.concatenate((is_long_option, np.zeros(balances, dtype=np.bool_)))
+    own = group_sums(holding, amount * worst_of_row(pnl, weight)[row], legs + balances)
+    k = initial_factor[np.concatenate((leg_pool, balance_pool))]
+    owned = owned_balance | owned_option
+    bits = np.zeros(legs + balances, dtype=np.int64)
+    for which, members in (
+        (LeftOut.LONG_OPTIONS, owned_option),
+        (LeftOut.BALANCES, owned_balance),
+        (LeftOut.EVERYTHING, owned),
+        (LeftOut.DEARER_THAN_WORTH, owned & (own > counted)),
+        (LeftOut.DEARER_THAN_WORTH_INITIAL, owned & (k * own > counted)),
+    ):
+        bits |= members.astype(np.int64) << int(which)
+    everybody = np.concatenate((leg_pool, balance_pool))
+    left = np.stack(
+        [
+            group_sums(everybody, np.where((bits >> int(w)) & 1, counted, 0.0), pools.count)
+            if w
+            else np.zeros(pools.count)
+            for w in LeftOut
+        ],
+        axis=1,
+    )
+    return Exposures(
+        start=starts(pool, pools.count),
+        block=block,
+        row=row,
+        amount=amount,
+        holding=holding,
+        left_out=bits[holding],
+        pnl=pnl,
+        weight=weight,
+        counted=np.ascontiguousarray(left),
+        counted_of_holding=counted,
+        holding_left_out=bits,
+    )
+
+
+def worst_of_row(pnl: FloatArray, weight: FloatArray) -> FloatArray:
+    """Return the weighted worst loss of one long unit of each row, shape (rows,), 0 or more."""
+    if not len(pnl):
+        return np.zeros(0)
+    return np.maximum((-pnl * weight).max(axis=1), 0.0)
+
+
+def least(losses: FloatArray, counted: FloatArray, factor: FloatArray, *, initial: bool) -> tuple[FloatArray, IntArray]:
+    """Return (the least of factor x loss + counted over the sets, its set), each shape (P,)."""
+    allowed = np.array([int(w) for w in (_FOR_INITIAL if initial else _FOR_MAINTENANCE)])
+    total = factor[:, None] * losses[:, allowed] + counted[:, allowed]
+    chosen = np.argmin(total, axis=1)
+    return total[np.arange(len(total)), chosen], allowed[chosen]
+
+
+@njit(cache=True)
+def block_worst_losses(
+    start: IntArray,
+    block: IntArray,
+    row: IntArray,
+    amount: FloatArray,
+    left_out: IntArray,
+    pnl: FloatArray,
+    weight: FloatArray,
+    sets: int,
+) -> FloatArray:
+    """Return the sum over blocks of the worst weighted loss of each pool and set, shape (P, sets).
+
+    Sums run in row order, so a pool's number does not depend on the pools beside it.
+    """
+    pools = len(start) - 1
+    scenarios = pnl.shape[1]
+    losses = np.empty((pools, sets))
+    loss = np.empty(scenarios)
+    for p in range(pools):
+        present = 0
+        for e in range(start[p], start[p + 1]):
+            present |= left_out[e]
+        for w in range(sets):
+            if w > 0 and not (present >> w) & 1:
+                losses[p, w] = losses[p, 0]
+                continue
+            total = 0.0
+            e, end = start[p], start[p + 1]
+            while e < end:
+                b = block[e]
+                loss[:] = 0.0
+                while e < end and block[e] == b:
+                    if not (left_out[e] >> w) & 1:
+                        a, r = amount[e], row[e]
+                        for s in range(scenarios):
+                            loss[s] -= a * pnl[r, s]
+                    e += 1
+                worst = 0.0
+                for s in range(scenarios):
+                    worst = max(worst, loss[s] * weight[s])
+                total += worst
+            losses[p, w] = total
+    return losses
+
+
+@njit(cache=True)
+def block_worst_scenarios(
+    start: IntArray,
+    block: IntArray,
+    row: IntArray,
+    amount: FloatArray,
+    left_out: IntArray,
+    pnl: FloatArray,
+    weight: FloatArray,
+    chosen: IntArray,
+    blocks: int,
+) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Return each pool and block's worst scenario and loss under the pool's chosen set, and each row's share.
+
+    Shapes: (P, blocks) scenario, -1 where nothing is lost; (P, blocks) weighted loss; (E,) share of that loss.
+    """
+    pools = len(start) - 1
+    scenarios = pnl.shape[1]
+    which = np.full((pools, blocks), -1)
+    worst = np.zeros((pools, blocks))
+    share = np.zeros(len(row))
+    loss = np.empty(scenarios)
+    for p in range(pools):
+        w = chosen[p]
+        e, end = start[p], start[p + 1]
+        while e < end:
+            b, first = block[e], e
+            loss[:] = 0.0
+            while e < end and block[e] == b:
+                if not (left_out[e] >> w) & 1:
+                    a, r = amount[e], row[e]
+                    for s in range(scenarios):
+                        loss[s] -= a * pnl[r, s]
+                e += 1
+            for s in range(scenarios):
+                if loss[s] * weight[s] > worst[p, b]:
+                    worst[p, b] = loss[s] * weight[s]
+                    which[p, b] = s
+            s = which[p, b]
+            if s >= 0:
+                for i in range(first, e):
+                    if not (left_out[i] >> w) & 1:
+                        share[i] = -amount[i] * pnl[row[i], s] * weight[s]
+    return which, worst, share
+
+
+def members(bits: IntArray, chosen: IntArray) -> BoolArray:
+    """Return where bit `chosen` of `bits` is set, element by element."""
+    return np.asarray((bits >> chosen) & 1, dtype=np.bool_)
+
+
+def owned_terms(
+    portfolios: Portfolios, rows: Exposures, chosen: IntArray
+) -> tuple[FloatArray, list[tuple[str, IntArray, FloatArray]]]:
+    """Return what the chosen sets leave out at its counted value: by holding (L + B,), and as named terms."""
+    pools = portfolios.pools
+    legs = len(portfolios.leg_row)
+    pool = np.concatenate((pools.leg_pool, pools.balance_pool))
+    out = members(rows.holding_left_out, chosen[pool]) & (chosen[pool] > 0)
+    left = np.where(out, rows.counted_of_holding, 0.0)
+    everybody = np.arange(pools.count)
+    by_leg = group_sums(pools.leg_pool, left[:legs], pools.count)
+    by_balance = group_sums(pools.balance_pool, left[legs:], pools.count)
+    return left, [
+        ("long options at their value", everybody, by_leg),
+        ("collateral at its counted value", everybody, by_balance),
+    ]

@@ -1,0 +1,36 @@
+"""Scenarios: joint moves of prices and vols, and what they do to one unit of everything.
+
+Here: scenario sets (price x vol grids, history, stress, any table) and the risk array. Never here: positions,
+requirements, rule-book numbers.
+
+Conventions. A move is a simple return, +0.1 is +10%, or price units where an underlying's prices may be
+negative. A vol factor multiplies implied vol. A risk array is P&L in the reporting currency: a loss is negative.
+"""
+
+from crossmargin.scenarios.grid import GridShape
+from crossmargin.scenarios.history import (
+    MissingHistory,
+    effective_sample,
+    filtered,
+    historical,
+    missing_history,
+    stress,
+)
+from crossmargin.scenarios.risk_array import RiskArray, risk_array
+from crossmargin.scenarios.scenario_set import ScenarioSet, TenorScaling
+from crossmargin.scenarios.table import scenario_table
+
+__all__ = [
+    "GridShape",
+    "MissingHistory",
+    "RiskArray",
+    "ScenarioSet",
+    "TenorScaling",
+    "effective_sample",
+    "filtered",
+    "historical",
+    "missing_history",
+    "risk_array",
+    "scenario_table",
+    "stress",
+]

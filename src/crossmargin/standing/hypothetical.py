@@ -1,0 +1,245 @@
+"""Hypothetical pools: the part of a pool that a change touches, at many states at once.
+
+A question such as "where does this pool breach?" asks for the same pool at hundreds of prices. Each pair (pool,
+asset that moves) becomes a small pool of the legs and balances the move touches; the rest of the pool is held as
+constants, which the margin model's ingredients allow (see `MarginModel`). States of all pairs are then margined
+together by the very code that margins a book.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from crossmargin.margin import Portfolios
+from crossmargin.ragged import owners, slices, starts
+from crossmargin.standing.standing import Standing, Worth, margin_balance, portfolios_of, worth_of
+from crossmargin.units import Array, BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Figures:
+    """What a hypothetical pool comes to. Columns have one entry a state."""
+
+    margin_balance: FloatArray
+    maintenance: FloatArray
+    initial: FloatArray
+
+    @property
+    def excess(self) -> FloatArray:
+        """margin_balance - maintenance: at or below 0 the pool is in breach."""
+        return self.margin_balance - self.maintenance
+
+
+class Hypothetical:
+    """Pairs (pool, asset) of a standing, ready to be margined at moved prices or with balances taken out.
+
+    Shapes: N pairs. A price move is relative, or in price units where the asset's contracts may go negative.
+    """
+
+    def __init__(self, standing: Standing, pool: IntArray, asset: IntArray, *, whole: bool = False) -> None:
+        """Cut the small pools out; `whole` takes everything the pool has, whatever the move touches."""
+        self.standing = standing
+        self.pool = pool
+        self.asset = asset
+        terms = standing.valuation.catalogue
+        self.any_domain: BoolArray = np.isin(asset, terms.underlying[terms.any_domain])
+        self._followers = np.unique(terms.quote[terms.underlying == standing.valuation.currency])
+        self._cut(*(_everything if whole else _touched)(standing, pool, asset))
+
+    def balances(self, pair: IntArray) -> tuple[IntArray, IntArray]:
+        """Return (state, balance row of the standing's pools) of the balances of the states `pair`, in order."""
+        chosen, start = slices(self.pools.balance_start, pair)
+        return owners(start), self._balance[chosen]
+
+    @property
+    def legs(self) -> int:
+        """How many legs all pairs have together: the cost of one state of each."""
+        return len(self._leg)
+
+    def _cut(self, legs: tuple[IntArray, IntArray], balances: tuple[IntArray, IntArray]) -> None:
+        """Build the small pools, and what the rest of each pool comes to."""
+        standing, count = self.standing, len(self.pool)
+        pools = standing.pools
+        pair_of_leg, self._leg = legs
+        pair_of_balance, self._balance = balances
+        self.pools = replace(
+            pools,
+            credit=pools.credit[self.pool],
+            isolated=pools.isolated[self.pool],
+            owner=pools.owner[self.pool],
+            leg_start=starts(pair_of_leg, count),
+            leg_instrument=pools.leg_instrument[self._leg],
+            leg_quantity=pools.leg_quantity[self._leg],
+            leg_priced=pools.leg_priced[self._leg],
+            leg_entry_value=pools.leg_entry_value[self._leg],
+            balance_start=starts(pair_of_balance, count),
+            balance_asset=pools.balance_asset[self._balance],
+            balance_amount=pools.balance_amount[self._balance],
+            balance_location=pools.balance_location[self._balance],
+            balance_fenced=pools.balance_fenced[self._balance],
+        )
+        self._entry_value = standing.portfolios.entry_value[self._leg]
+        everybody = np.arange(count)
+        now, worth = self._portfolios(everybody, np.zeros(count), None)
+        model = standing.rules.model
+        whole = model.ingredients(standing.portfolios)
+        self._rest = whole[self.pool] - model.ingredients(now)
+        self._rest_balance = standing.margin_balance[self.pool] - margin_balance(worth, standing.rules)
+        self._rest_initial_only = standing.worth.initial_only[self.pool] - worth.initial_only
+
+    def at(self, pair: IntArray, move: FloatArray, amount: FloatArray | None = None) -> Figures:
+        """Return the figures of the states (pair, move), each shape (states,).
+
+        `amount` replaces the balances of the states' small pools, in the order `balances(pair)` gives them.
+        """
+        standing = self.standing
+        portfolios, worth = self._portfolios(pair, move, amount)
+        ingredients = self._rest[pair] + standing.rules.model.ingredients(portfolios)
+        maintenance, initial = standing.rules.model.totals(ingredients, portfolios.credit_factor)
+        return Figures(
+            margin_balance=self._rest_balance[pair] + margin_balance(worth, standing.rules),
+            maintenance=maintenance,
+            initial=initial + self._rest_initial_only[pair] + worth.initial_only,
+        )
+
+    def _portfolios(self, pair: IntArray, move: FloatArray, amount: FloatArray | None) -> tuple[Portfolios, Worth]:
+        standing = self.standing
+        valuation, terms = standing.valuation, standing.valuation.catalogue
+        pools = self.pools.take(pair)
+        chosen, _ = slices(self.pools.leg_start, pair)
+        if amount is not None:
+            pools = replace(pools, balance_amount=amount)
+        instrument = pools.leg_instrument
+        state = pools.leg_pool
+        moved = self.asset[pair][state]
+        step = move[state]
+        factor = self._fx_factor(pair, move)
+        here = terms.underlying[instrument] == moved
+        new = valuation.moved(
+            instrument,
+            np.where(here, step, 0.0),
+            factor(terms.settle[instrument], state),
+            factor(terms.quote[instrument], state),
+        )
+        balance_state = pools.balance_pool
+        price = valuation.fx[pools.balance_asset] * factor(pools.balance_asset, balance_state)
+        portfolios, counted = portfolios_of(
+            pools,
+            new,
+            np.arange(len(instrument)),
+            entry_value=self._entry_value[chosen],
+            balance_price=price,
+            rules=standing.rules,
+            locations=standing.book.locations,
+        )
+        return portfolios, worth_of(portfolios, counted)
+
+    def _fx_factor(self, pair: IntArray, move: FloatArray) -> Callable[[IntArray, IntArray], FloatArray]:
+        """Return a function (asset, state) -> what the value of one unit is multiplied by.
+
+        The asset that moves takes the move; where that is the reporting currency itself, the assets it is quoted
+        in move the other way. Prices that may be negative are no asset's value.
+        """
+        moved = self.asset[pair]
+        ratio = np.where(self.any_domain[pair], 1.0, 1.0 + move)
+        is_currency = moved == self.standing.valuation.currency
+
+        def factor(asset: IntArray, state: IntArray) -> FloatArray:
+            follows = is_currency[state] & np.isin(asset, self._followers)
+            own = (asset == moved[state]) & ~is_currency[state]
+            return np.where(follows, 1.0 / ratio[state], np.where(own, ratio[state], 1.0))
+
+        return factor
+
+
+def _everything(
+    standing: Standing, pool: IntArray, asset: IntArray
+) -> tuple[tuple[IntArray, IntArray], tuple[IntArray, IntArray]]:
+    """Return all legs and balances of each pair's pool, as sorted (pair, row) columns."""
+    legs, leg_start = slices(standing.pools.leg_start, pool)
+    balances, balance_start = slices(standing.pools.balance_start, pool)
+    return (owners(leg_start), legs), (owners(balance_start), balances)
+
+
+def _touched(
+    standing: Standing, pool: IntArray, asset: IntArray
+) -> tuple[tuple[IntArray, IntArray], tuple[IntArray, IntArray]]:
+    """Return the legs and the balances that a move of each pair's asset touches, as sorted (pair, row) columns.
+
+    Touched: what has the asset as underlying, quote or settlement, and whatever shares a margin block with it.
+    """
+    pools, terms = standing.pools, standing.valuation.catalogue
+    assets = len(terms.assets)
+    block = standing.rules.model.blocks(terms)
+    instrument = pools.leg_instrument
+    underlying, settle, quote = terms.underlying[instrument], terms.settle[instrument], terms.quote[instrument]
+    component = _components(block, np.stack((underlying, settle), axis=1), standing.valuation.currency)
+    leg_component = component[underlying]
+    leg_pool, balance_pool = pools.leg_pool, pools.balance_pool
+    balance_component = component[pools.balance_asset]
+
+    follows = asset == standing.valuation.currency
+    followers = np.unique(terms.quote[terms.underlying == standing.valuation.currency])
+    wanted_pool = np.concatenate((pool, *(pool[follows] for _ in followers)))
+    wanted_asset = np.concatenate((asset, *(np.full(int(follows.sum()), f) for f in followers)))
+    wanted_pair = np.concatenate((np.arange(len(pool)), *(np.flatnonzero(follows) for _ in followers)))
+
+    direct = [
+        _join(wanted_pool * assets + wanted_asset, leg_pool * assets + column) for column in (underlying, settle, quote)
+    ]
+    pair = np.concatenate([wanted_pair[left] for left, _ in direct])
+    leg = np.concatenate([right for _, right in direct])
+    own = _join(wanted_pool * assets + wanted_asset, balance_pool * assets + pools.balance_asset)
+    capped = np.array([location.cap is not None for location in standing.book.locations])
+    in_cap = np.flatnonzero(capped[pools.balance_location])
+    beside = _join(pool, balance_pool[in_cap])
+    balance_pair = np.concatenate((wanted_pair[own[0]], beside[0]))
+    balance = np.concatenate((own[1], in_cap[beside[1]]))
+    # Everything in a block with any of these comes along: a block is reduced as one.
+    reached_pair = np.concatenate((np.arange(len(pool)), pair, balance_pair))
+    reached = np.concatenate((component[asset], leg_component[leg], balance_component[balance]))
+    linked = np.unique(np.stack((reached_pair, reached))[:, reached >= 0], axis=1)
+    components = int(component.max(initial=0)) + 1
+    key = pool[linked[0]] * components + linked[1]
+    in_block = np.flatnonzero(leg_component >= 0)
+    more = _join(key, leg_pool[in_block] * components + leg_component[in_block])
+    pair, leg = np.concatenate((pair, linked[0][more[0]])), np.concatenate((leg, in_block[more[1]]))
+    in_block = np.flatnonzero(balance_component >= 0)
+    more = _join(key, balance_pool[in_block] * components + balance_component[in_block])
+    balance_pair = np.concatenate((balance_pair, linked[0][more[0]]))
+    balance = np.concatenate((balance, in_block[more[1]]))
+    return _distinct(pair, leg), _distinct(balance_pair, balance)
+
+
+def _components(block: IntArray, links: IntArray, currency: int) -> IntArray:
+    """Return a component number for each asset, -1 where its holdings may always be separated.
+
+    Blocks are joined where a leg moves in two of them; the reporting currency moves nowhere.
+    """
+    count = int(block.max(initial=0)) + 1
+    left, right = block[links[:, 0]], np.where(links[:, 1] == currency, -1, block[links[:, 1]])
+    both = (left >= 0) & (right >= 0)
+    graph = coo_array((np.ones(int(both.sum())), (left[both], right[both])), shape=(count, count))
+    _, label = connected_components(graph, directed=False)
+    return np.where(block >= 0, label[np.maximum(block, 0)], -1).astype(np.int64)
+
+
+def _join(left: Array, right: Array) -> tuple[IntArray, IntArray]:
+    """Return all pairs of positions (i, j) with left[i] == right[j]."""
+    order = np.argsort(right, kind="stable")
+    low = np.searchsorted(right[order], left, side="left")
+    high = np.searchsorted(right[order], left, side="right")
+    length = high - low
+    i = np.repeat(np.arange(len(left)), length)
+    j = np.arange(int(length.sum())) - np.repeat(np.cumsum(length) - length, length) + np.repeat(low, length)
+    return i, order[j]
+
+
+def _distinct(pair: IntArray, row: IntArray) -> tuple[IntArray, IntArray]:
+    found = np.unique(np.stack((pair, row)), axis=1)
+    return found[0], found[1]

@@ -1,0 +1,284 @@
+"""Liquidation prices: where a pool breaches when one underlying moves and all else holds.
+
+For each pool and each asset it is exposed to: the nearest price on each side at which margin_balance meets
+maintenance margin, and every stretch of prices in breach. The margin of a pool is a piecewise smooth function of
+the price with bends at strikes, grid moves and bracket edges, so it is scanned, dips between scan points are
+searched for, and each change of side is bisected; a step of Newton's method could jump over the nearest root.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crossmargin.instruments import KINDS
+from crossmargin.ragged import owners
+from crossmargin.standing.hypothetical import Hypothetical
+from crossmargin.standing.standing import Standing
+from crossmargin.units import BoolArray, FloatArray, IntArray
+
+_OPTION = KINDS.index("option")
+
+SEARCH_FACTOR = 1_000.0
+"""Prices are searched from index / 1,000 to 1,000 x index; where they may be negative, index +- 1,000 ranges."""
+_POINTS = 160
+_POINTS_LEAST = 24
+_BENDS_MOST = 600
+_STATES_AT_ONCE = 400_000
+"""Legs margined in one go: bounds memory, not results."""
+_WORK_MOST = 30_000_000
+"""Leg evaluations of a whole scan above which it takes fewer points."""
+_DIP_STEPS = 40
+_BISECTIONS = 200
+_RANGE_WITHOUT_GRID = 0.35
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Liquidation:
+    """Liquidation prices of pools, one entry a pair (pool, asset); N pairs, NaN where there is none."""
+
+    pool: IntArray
+    asset: IntArray
+    index: FloatArray
+    """(N,) price now: the index in its quote asset; for an asset without contracts its value."""
+    any_domain: BoolArray
+    inside: BoolArray
+    """(N,) already in breach; below and above are then the way back."""
+    below: FloatArray
+    above: FloatArray
+    intervals: tuple[tuple[tuple[float, float], ...], ...]
+    """(N,) stretches of prices in breach that end on both sides."""
+
+    def ratio(self, price: FloatArray) -> FloatArray:
+        """Return price / index, or price - index where the domain is `any`."""
+        return np.where(self.any_domain, price - self.index, price / self.index)
+
+
+def liquidation_prices(standing: Standing) -> Liquidation:
+    """Return the liquidation prices of every pool that owes something, for every asset it is exposed to."""
+    pool, asset = _pairs(standing)
+    hypothetical = Hypothetical(standing, pool, asset)
+    index = _index(standing, pool, asset)
+    scan = _Scan(standing, hypothetical, index)
+    scan.run()
+    return scan.result(pool, asset, index)
+
+
+def _pairs(standing: Standing) -> tuple[IntArray, IntArray]:
+    pools, terms = standing.pools, standing.valuation.catalogue
+    owing = standing.owes
+    leg_pool, balance_pool = pools.leg_pool, pools.balance_pool
+    live = owing[leg_pool] & (pools.leg_quantity != 0)
+    held = owing[balance_pool] & (pools.balance_amount != 0) & (pools.balance_asset != standing.valuation.currency)
+    pool = np.concatenate((leg_pool[live], balance_pool[held]))
+    asset = np.concatenate((terms.underlying[pools.leg_instrument[live]], pools.balance_asset[held]))
+    found = np.unique(np.stack((pool, asset)), axis=1)
+    return found[0], found[1]
+
+
+def _index(standing: Standing, pool: IntArray, asset: IntArray) -> FloatArray:
+    """Return the price now of each pair's asset: the index of a contract the pool holds on it, else its value."""
+    valuation, pools = standing.valuation, standing.pools
+    assets = len(valuation.catalogue.assets)
+    key = pools.leg_pool * assets + valuation.catalogue.underlying[pools.leg_instrument]
+    order = np.argsort(key, kind="stable")
+    wanted = pool * assets + asset
+    at = np.minimum(np.searchsorted(key[order], wanted), max(len(key) - 1, 0))
+    index = valuation.fx[asset]
+    if len(key):
+        leg = order[at]
+        found = key[leg] == wanted
+        index = np.where(found, valuation.index[pools.leg_instrument[leg]], index)
+    return index
+
+
+class _Scan:
+    """The search over all pairs at once. A position is a scan coordinate: ln(price / index), or price - index."""
+
+    def __init__(self, standing: Standing, hypothetical: Hypothetical, index: FloatArray) -> None:
+        self.standing = standing
+        self.hypothetical = hypothetical
+        self.any_domain = hypothetical.any_domain
+        self.index = index
+        self.pairs = np.arange(len(index))
+        self.edges: list[list[tuple[float, float]]] = []
+
+    def excess(self, pair: IntArray, position: FloatArray) -> FloatArray:
+        """Return margin_balance - maintenance of each state, computed in bounded pieces."""
+        if not len(pair):
+            return np.zeros(0)
+        move = np.where(self.any_domain[pair], position, np.expm1(np.where(self.any_domain[pair], 0.0, position)))
+        per_state = np.diff(self.hypothetical.pools.leg_start)[pair] + 1
+        piece = np.cumsum(per_state) // _STATES_AT_ONCE
+        cuts = np.flatnonzero(np.diff(piece)) + 1
+        return np.concatenate(
+            [
+                self.hypothetical.at(part, part_move).excess
+                for part, part_move in zip(np.split(pair, cuts), np.split(move, cuts), strict=True)
+            ]
+        )
+
+    def run(self) -> None:
+        """Scan, look into dips, bisect."""
+        pair, position = self._points()
+        excess = self.excess(pair, position)
+        pair, position, excess = self._with_dips(pair, position, excess)
+        order = np.lexsort((position, pair))
+        self.pair, self.position, self.breach = pair[order], position[order], excess[order] <= 0.0
+        crossing = np.flatnonzero((np.diff(self.breach.astype(np.int8)) != 0) & (np.diff(self.pair) == 0))
+        self.crossing_pair = self.pair[crossing]
+        self.root = self._bisect(
+            self.crossing_pair, self.position[crossing], self.position[crossing + 1], self.breach[crossing]
+        )
+        self.into_breach = self.breach[crossing + 1]
+
+    def _points(self) -> tuple[IntArray, FloatArray]:
+        """Return scan points: geometric steps from now to the ends of the search, and the bends in between."""
+        load = max(1, self.hypothetical.legs)
+        each = int(np.clip(_WORK_MOST / (2 * load), _POINTS_LEAST, _POINTS))
+        step = (np.arange(each + 1) / each) ** 1.75
+        end = np.log(SEARCH_FACTOR)
+        span = np.where(self.any_domain, self._any_span(), end)
+        grid = np.concatenate((-step[:0:-1], step))
+        pair = np.repeat(self.pairs, len(grid))
+        position = (span[:, None] * grid).ravel()
+        bends_pair, bends = self._bends()
+        inside = np.abs(bends) < span[bends_pair]
+        return np.concatenate((pair, bends_pair[inside])), np.concatenate((position, bends[inside]))
+
+    def _any_span(self) -> FloatArray:
+        """Return how far prices that may be negative are searched, in price units, (N,)."""
+        terms = self.standing.valuation.catalogue
+        most = np.array([np.abs(self.standing.rules.model.bends(asset)).max() for asset in terms.assets])
+        usual = np.where(most > 0, most, _RANGE_WITHOUT_GRID)[self.hypothetical.asset]
+        return SEARCH_FACTOR * usual * np.maximum(np.abs(self.index), 1.0)
+
+    def _bends(self) -> tuple[IntArray, FloatArray]:
+        """Return positions where margin may bend: strikes seen from each scenario's move."""
+        standing, small = self.standing, self.hypothetical.pools
+        valuation, terms = standing.valuation, standing.valuation.catalogue
+        owner = owners(small.leg_start)
+        asset = self.hypothetical.asset[owner]
+        instrument = small.leg_instrument
+        rows = np.flatnonzero(
+            (terms.kind[instrument] == _OPTION) & (terms.underlying[instrument] == asset) & ~self.any_domain[owner]
+        )
+        few = np.bincount(owner[rows], minlength=len(self.pairs))[owner[rows]] <= _BENDS_MOST
+        rows = rows[few]
+        pairs, positions = [owner[rows]], []
+        with np.errstate(divide="ignore", invalid="ignore"):
+            strike = np.log(terms.strike[instrument[rows]] / valuation.forward[instrument[rows]])
+        positions.append(strike)
+        for a in np.unique(asset[rows]).tolist():
+            mine = asset[rows] == a
+            for move in standing.rules.model.bends(terms.assets[a]).tolist():
+                if move != 0.0:
+                    pairs.append(owner[rows][mine])
+                    positions.append(strike[mine] - np.log1p(move))
+        pair, position = np.concatenate(pairs), np.concatenate(positions)
+        return pair, position
+
+    def _with_dips(
+        self, pair: IntArray, position: FloatArray, excess: FloatArray
+    ) -> tuple[IntArray, FloatArray, FloatArray]:
+        """Add the lowest point of every dip, and the highest of every bump, that does not change side in the scan.
+
+        Both are looked for because a narrow way out of a breach matters as much as a narrow breach.
+        """
+        order = np.lexsort((position, pair))
+        pair, position, excess = pair[order], position[order], excess[order]
+        together = (pair[:-2] == pair[1:-1]) & (pair[1:-1] == pair[2:])
+        middle = excess[1:-1]
+        healthy = (excess[:-2] > 0) & (middle > 0) & (excess[2:] > 0)
+        breach = (excess[:-2] <= 0) & (middle <= 0) & (excess[2:] <= 0)
+        dip = together & healthy & (middle <= excess[:-2]) & (middle <= excess[2:])
+        bump = together & breach & (middle >= excess[:-2]) & (middle >= excess[2:])
+        found = np.flatnonzero(dip | bump)
+        if not len(found):
+            return pair, position, excess
+        which = pair[found + 1]
+        sign = np.where(dip[found], 1.0, -1.0)
+        low, high = position[found], position[found + 2]
+        inverse_phi = (np.sqrt(5.0) - 1.0) / 2.0
+        left, right = high - inverse_phi * (high - low), low + inverse_phi * (high - low)
+        at_left = sign * self.excess(which, left)
+        at_right = sign * self.excess(which, right)
+        extra = [(which, left, sign * at_left), (which, right, sign * at_right)]
+        for _ in range(_DIP_STEPS):
+            # One that has changed side needs no lowest point, only the change.
+            open_ = np.flatnonzero((np.minimum(at_left, at_right) > 0) & (high - low > 1e-12))
+            if not len(open_):
+                break
+            keep_left = at_left[open_] <= at_right[open_]
+            go_left, go_right = open_[keep_left], open_[~keep_left]
+            high[go_left], right[go_left], at_right[go_left] = right[go_left], left[go_left], at_left[go_left]
+            left[go_left] = high[go_left] - inverse_phi * (high[go_left] - low[go_left])
+            low[go_right], left[go_right], at_left[go_right] = left[go_right], right[go_right], at_right[go_right]
+            right[go_right] = low[go_right] + inverse_phi * (high[go_right] - low[go_right])
+            fresh = np.where(keep_left, left[open_], right[open_])
+            value = sign[open_] * self.excess(which[open_], fresh)
+            at_left[go_left] = value[keep_left]
+            at_right[go_right] = value[~keep_left]
+            extra.append((which[open_], fresh, sign[open_] * value))
+        return (
+            np.concatenate([pair, *(e[0] for e in extra)]),
+            np.concatenate([position, *(e[1] for e in extra)]),
+            np.concatenate([excess, *(e[2] for e in extra)]),
+        )
+
+    def _bisect(self, pair: IntArray, low: FloatArray, high: FloatArray, low_breach: BoolArray) -> FloatArray:
+        """Return where each bracket changes side, the end that is in breach, to the last bits of the price."""
+        low, high = low.copy(), high.copy()
+        active = np.arange(len(pair))
+        for _ in range(_BISECTIONS):
+            middle = 0.5 * (low[active] + high[active])
+            inside = (middle > low[active]) & (middle < high[active])
+            tight = (high[active] - low[active]) <= 1e-13 * np.where(
+                self.any_domain[pair[active]], np.maximum(np.abs(middle), np.abs(self.index[pair[active]])), 1.0
+            )
+            active, middle = active[inside & ~tight], middle[inside & ~tight]
+            if not len(active):
+                break
+            same = (self.excess(pair[active], middle) <= 0.0) == low_breach[active]
+            low[active[same]] = middle[same]
+            high[active[~same]] = middle[~same]
+        return np.where(low_breach, low, high)
+
+    def price(self, pair: IntArray, position: FloatArray) -> FloatArray:
+        """Return the price at a position."""
+        anywhere = self.any_domain[pair]
+        return np.where(
+            anywhere, self.index[pair] + position, self.index[pair] * np.exp(np.where(anywhere, 0.0, position))
+        )
+
+    def result(self, pool: IntArray, asset: IntArray, index: FloatArray) -> Liquidation:
+        """Return the nearest roots on each side of now, and the stretches in breach."""
+        count = len(pool)
+        below, above = np.full(count, np.nan), np.full(count, np.nan)
+        roots = self.price(self.crossing_pair, self.root)
+        under, over = self.root < 0, self.root >= 0
+        np.fmax.at(below, self.crossing_pair[under], roots[under])
+        np.fmin.at(above, self.crossing_pair[over], roots[over])
+        now = np.flatnonzero(self.position == 0.0)
+        inside = np.zeros(count, dtype=np.bool_)
+        inside[self.pair[now]] = self.breach[now]
+        intervals: list[list[tuple[float, float]]] = [[] for _ in range(count)]
+        opened: dict[int, float] = {}
+        for pair, root, enters in zip(
+            self.crossing_pair.tolist(), roots.tolist(), self.into_breach.tolist(), strict=True
+        ):
+            if enters:
+                opened[pair] = root
+            elif pair in opened:
+                intervals[pair].append((opened.pop(pair), root))
+        return Liquidation(
+            pool=pool,
+            asset=asset,
+            index=index,
+            any_domain=self.any_domain,
+            inside=inside,
+            below=below,
+            above=above,
+            intervals=tuple(tuple(found) for found in intervals),
+        )

@@ -1,0 +1,264 @@
+"""Standing: how every pool of a book stands under a rule book."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from crossmargin.book import Book, Location, PoolMap, Pools, pools_of
+from crossmargin.collateral import Counted, count_collateral
+from crossmargin.errors import NotMargined, some_of
+from crossmargin.instruments import KINDS, Asset, Catalogue
+from crossmargin.margin import Portfolios, Requirement
+from crossmargin.market import Market
+from crossmargin.pricing import Valuation, value
+from crossmargin.ragged import group_sums
+from crossmargin.rules import Rules
+from crossmargin.units import BoolArray, FloatArray, IntArray
+
+_OPTION = KINDS.index("option")
+
+
+class Status(IntEnum):
+    """How a pool stands, from best to worst."""
+
+    HEALTHY = 0
+    WARNING = 1
+    CALL = 2
+    LIQUIDATION = 3
+    BANKRUPT = 4
+
+    @property
+    def label(self) -> str:
+        """The word used in files and on the command line."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Worth:
+    """What each pool is worth, in the reporting currency; every column has shape (P,)."""
+
+    balances: FloatArray
+    """Final balances at the mark, without haircut; debts negative."""
+    haircut: FloatArray
+    """What of the owned balances does not count; 0 or more."""
+    unrealized_pnl: FloatArray
+    """Of futures and perpetuals."""
+    net_option_value: FloatArray
+    initial_only: FloatArray
+    """Collateral that counts for maintenance and not for initial margin: a named part of IM."""
+
+    @property
+    def net_value(self) -> FloatArray:
+        """Everything at the mark; below 0 the pool is bankrupt."""
+        return self.balances + self.unrealized_pnl + self.net_option_value
+
+    @property
+    def equity(self) -> FloatArray:
+        """Net value less the haircut."""
+        return self.net_value - self.haircut
+
+    @property
+    def collateral_value(self) -> FloatArray:
+        """Balances after haircut."""
+        return self.balances - self.haircut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Standing:
+    """Every pool of a book: what it is worth, what it must have, how it stands. Columns have shape (P,)."""
+
+    book: Book
+    market: Market
+    rules: Rules
+    valuation: Valuation
+    pools: Pools
+    where: PoolMap
+    portfolios: Portfolios
+    counted: Counted
+    worth: Worth
+    requirement: Requirement
+    initial_margin: FloatArray
+    """The requirement's initial margin plus collateral that counts for maintenance only."""
+    status: IntArray
+    """Codes of `Status`."""
+    warnings: tuple[str, ...]
+
+    @property
+    def maintenance_margin(self) -> FloatArray:
+        """What each pool must have not to be liquidated."""
+        return self.requirement.maintenance
+
+    @property
+    def margin_balance(self) -> FloatArray:
+        """What requirements are held against: equity, less option value where the rule book excludes it."""
+        return margin_balance(self.worth, self.rules)
+
+    @property
+    def owes(self) -> BoolArray:
+        """Whether the pool owes anything: a debt, a short, a future or a perpetual."""
+        return owes_something(self.portfolios)
+
+
+def evaluate(book: Book, market: Market, rules: Rules) -> Standing:
+    """Return the standing of every pool of `book` at `market` under `rules`.
+
+    Raises MissingPrice for a price that is needed and absent (naming the accounts), NotMargined for instruments
+    the rule book does not take, InvalidMarket for prices that cannot be and for held instruments that expired.
+    """
+    catalogue = with_currency(book.catalogue, market.currency)
+    if catalogue is not book.catalogue:
+        raise NotMargined(
+            "market.currency", market.currency, "the reporting currency the book was built with (Book.of(currency=...))"
+        )
+    held = np.zeros(len(catalogue), dtype=np.bool_)
+    held[book.positions.instrument] = True
+    assets = np.zeros(len(catalogue.assets), dtype=np.bool_)
+    assets[book.balances.asset] = True
+    valuation = value(
+        market,
+        catalogue,
+        instruments=held,
+        assets=assets,
+        holders=lambda instrument, asset: book.holders(instrument=instrument, asset=asset),
+    )
+    pools, where = pools_of(book)
+    leg_row = pools.leg_instrument
+    portfolios, counted = portfolios_of(
+        pools,
+        valuation,
+        leg_row,
+        entry_value=entry_values(pools, valuation),
+        balance_price=valuation.fx[pools.balance_asset],
+        rules=rules,
+        locations=book.locations,
+    )
+    refused = rules.model.refused(portfolios)
+    if len(refused):
+        symbols = [catalogue.instruments[k].symbol for k in refused.tolist()]
+        accounts = sorted({name for k in refused.tolist() for name in book.holders(instrument=k)})
+        raise NotMargined(
+            f"rule book {rules.name}",
+            f"{some_of(symbols)}, held by {some_of(accounts)}",
+            f"instruments it knows: {rules.name} has no rule for these",
+        )
+    worth = worth_of(portfolios, counted)
+    requirement = rules.model.requirement(portfolios)
+    initial = requirement.initial + worth.initial_only
+    return Standing(
+        book=book,
+        market=market,
+        rules=rules,
+        valuation=valuation,
+        pools=pools,
+        where=where,
+        portfolios=portfolios,
+        counted=counted,
+        worth=worth,
+        requirement=requirement,
+        initial_margin=initial,
+        status=status_of(worth, initial, requirement.maintenance, rules, owes_something(portfolios)),
+        warnings=(*book.warnings, *valuation.warnings),
+    )
+
+
+def with_currency(catalogue: Catalogue, currency: str) -> Catalogue:
+    """Return the catalogue, with the reporting currency among its assets."""
+    if currency in catalogue.asset_number:
+        return catalogue
+    return Catalogue.of(catalogue.instruments, (*catalogue.assets, Asset(symbol=currency)))
+
+
+def entry_values(pools: Pools, valuation: Valuation) -> FloatArray:
+    """Return what each leg was worth at entry in its settle asset, (L,).
+
+    What has no entry price was settled at today's mark. Options have none: their value is not P&L.
+    """
+    unsettled = pools.leg_quantity - pools.leg_priced
+    today = np.where(unsettled != 0.0, unsettled * valuation.unit_value[pools.leg_instrument], 0.0)
+    option = valuation.catalogue.kind[pools.leg_instrument] == _OPTION
+    return np.where(option, 0.0, pools.leg_entry_value + today)
+
+
+def portfolios_of(
+    pools: Pools,
+    valuation: Valuation,
+    leg_row: IntArray,
+    *,
+    entry_value: FloatArray,
+    balance_price: FloatArray,
+    rules: Rules,
+    locations: tuple[Location, ...],
+) -> tuple[Portfolios, Counted]:
+    """Return pools as margin models see them, and what their collateral counts."""
+    catalogue = valuation.catalogue
+    counted = count_collateral(
+        rules.haircuts,
+        pools,
+        catalogue,
+        currency=catalogue.assets[valuation.currency].symbol,
+        locations=locations,
+        price=balance_price,
+    )
+    portfolios = Portfolios(
+        pools=pools,
+        valuation=valuation,
+        leg_row=leg_row,
+        entry_value=entry_value,
+        balance_price=balance_price,
+        counted=counted.counted,
+        rest=counted.rest,
+        credit_factor=rules.credit_factors[pools.credit],
+    )
+    return portfolios, counted
+
+
+def worth_of(portfolios: Portfolios, counted: Counted) -> Worth:
+    """Return what each pool is worth."""
+    pools = portfolios.pools
+    value, option = portfolios.leg_value, portfolios.is_option
+    entry = portfolios.entry_value * portfolios.legs(portfolios.valuation.settle_fx)
+    leg_pool, balance_pool = pools.leg_pool, pools.balance_pool
+    return Worth(
+        balances=group_sums(balance_pool, pools.balance_amount * portfolios.balance_price, pools.count),
+        haircut=group_sums(balance_pool, counted.rest * portfolios.balance_price, pools.count),
+        unrealized_pnl=group_sums(leg_pool, np.where(option, 0.0, value - entry), pools.count),
+        net_option_value=group_sums(leg_pool, np.where(option, value, 0.0), pools.count),
+        initial_only=counted.initial_only,
+    )
+
+
+def margin_balance(worth: Worth, rules: Rules) -> FloatArray:
+    """Return what requirements are held against, (P,)."""
+    if rules.option_value == "excluded":
+        return worth.equity - worth.net_option_value
+    return worth.equity
+
+
+def owes_something(portfolios: Portfolios) -> BoolArray:
+    """Return whether each pool has a debt, a short, a future or a perpetual, (P,)."""
+    pools = portfolios.pools
+    leg = (portfolios.quantity < 0) | ((portfolios.quantity != 0) & ~portfolios.is_option)
+    owing = np.bincount(pools.leg_pool[leg], minlength=pools.count)
+    debts = np.bincount(pools.balance_pool[pools.balance_amount < 0], minlength=pools.count)
+    return (owing + debts) > 0
+
+
+def status_of(worth: Worth, initial: FloatArray, maintenance: FloatArray, rules: Rules, owes: BoolArray) -> IntArray:
+    """Return the status code of each pool, tested in the order of formats.md."""
+    balance = margin_balance(worth, rules)
+    call = np.zeros(len(balance), dtype=np.bool_)
+    if rules.call_level is not None:
+        call = balance <= rules.call_level * maintenance
+    return np.select(
+        [
+            worth.net_value < 0,
+            ~owes | (balance >= initial),
+            (balance <= maintenance) & (maintenance > 0),
+            call,
+        ],
+        [Status.BANKRUPT, Status.HEALTHY, Status.LIQUIDATION, Status.CALL],
+        default=Status.WARNING,
+    ).astype(np.int64)
