@@ -201,6 +201,7 @@ def _black_vols(
             guess = distance / _bachelier_y(log_ratio_over(target[i], distance, 1.0) + 0.5 * x[i])
             d1 = _tail_quantile(target[i] * (0.5 / (0.5 + step[i])))
             s[i] = guess if side[i] < 0.0 else d1 + np.sqrt(d1 * d1 + turn[i] * turn[i])
+            step[i] = 1.0
         moving = size
         passes = 0
         while moving and passes < PASSES_MAX:
@@ -226,8 +227,10 @@ def _black_vols(
                 after = now + move
                 after = after if after > 0.25 * now else 0.25 * now
                 after = after if after < 4.0 * now else 4.0 * now
-                step[i] = abs(after - now) - STANDSTILL * now - S_NOISE
-                s[i] = after
+                # A settled cell stays where it is, so that its bits do not depend on its neighbours.
+                settled = step[i] <= 0.0
+                step[i] = 0.0 if settled else abs(after - now) - STANDSTILL * now - S_NOISE
+                s[i] = now if settled else after
             for i in range(size):
                 moving += step[i] > 0.0
         for i in range(size):
@@ -270,6 +273,7 @@ def _bachelier_vols(
             near = (distance * ATM_RATIO > time_value) & solvable
             ratio[i] = time_value / distance if near else 1.0
             y[i] = _bachelier_y(log_ratio_over(ratio[i], 1.0, 1.0))
+            step[i] = 1.0
         moving = size
         passes = 0
         while moving and passes < PASSES_MAX:
@@ -287,8 +291,9 @@ def _bachelier_vols(
                 after = now + move
                 after = after if after > 0.25 * now else 0.25 * now
                 after = after if after < 4.0 * now else 4.0 * now
-                step[i] = abs(after - now) - STANDSTILL * now
-                y[i] = after
+                settled = step[i] <= 0.0  # and stays where it is
+                step[i] = 0.0 if settled else abs(after - now) - STANDSTILL * now
+                y[i] = now if settled else after
             for i in range(size):
                 moving += step[i] > 0.0
         for i in range(size):
