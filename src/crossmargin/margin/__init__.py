@@ -17,6 +17,7 @@ from crossmargin.margin.model import (
     Portfolios,
     PositionModel,
     Requirement,
+    ScenarioSource,
     Terms,
 )
 from crossmargin.margin.standard_option import FutureRates, OptionRates, StandardOption
@@ -29,6 +30,7 @@ __all__ = [
     "Portfolios",
     "PositionModel",
     "Requirement",
+    "ScenarioSource",
     "StandardOption",
     "Terms",
     "Tiers",

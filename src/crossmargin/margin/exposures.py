@@ -109,10 +109,10 @@ def exposures(portfolios: Portfolios, arrays: list[RiskArray], initial_factor: F
         tables.append(np.maximum(array.asset_move[moving], 0.0))
         offset += 2 * len(moving)
     pool = np.concatenate([part[0] for part in parts])
-    block = np.concatenate([np.full(len(part[0]), part[1], dtype=np.int64) for part in parts])
+    blocks = np.concatenate([np.full(len(part[0]), part[1], dtype=np.int64) for part in parts])
     row, amount, holding = (np.concatenate([part[k] for part in parts]) for k in (2, 3, 4))
-    order = np.lexsort((holding, block, pool))
-    pool, block, row, amount, holding = pool[order], block[order], row[order], amount[order], holding[order]
+    order = np.lexsort((holding, blocks, pool))
+    pool, blocks, row, amount, holding = pool[order], blocks[order], row[order], amount[order], holding[order]
     pnl = np.ascontiguousarray(np.concatenate(tables))
     weight = arrays[0].scenarios.weight
 
@@ -149,7 +149,7 @@ def exposures(portfolios: Portfolios, arrays: list[RiskArray], initial_factor: F
     )
     return Exposures(
         start=starts(pool, pools.count),
-        block=block,
+        block=blocks,
         row=row,
         amount=amount,
         holding=holding,
@@ -166,7 +166,7 @@ def worst_of_row(pnl: FloatArray, weight: FloatArray) -> FloatArray:
     """Return the weighted worst loss of one long unit of each row, shape (rows,), 0 or more."""
     if not len(pnl):
         return np.zeros(0)
-    return np.maximum((-pnl * weight).max(axis=1), 0.0)
+    return np.asarray(np.maximum((-pnl * weight).max(axis=1), 0.0), dtype=np.float64)
 
 
 def least(losses: FloatArray, counted: FloatArray, factor: FloatArray, *, initial: bool) -> tuple[FloatArray, IntArray]:

@@ -19,7 +19,8 @@ from crossmargin.margin.exposures import (
     members,
     owned_terms,
 )
-from crossmargin.margin.model import Portfolios, Requirement, Terms, shared_exactly
+from crossmargin.margin.model import Portfolios, Requirement, ScenarioSource, Terms, shared_exactly
+from crossmargin.pricing import Valuation
 from crossmargin.ragged import group_sums
 from crossmargin.scenarios import GridShape, RiskArray, risk_array
 from crossmargin.units import FloatArray, IntArray
@@ -62,6 +63,11 @@ class Grid:
     def bends(self, asset: Asset) -> FloatArray:
         """Return the price moves of the asset's grid."""
         return np.unique(self.shape.scenarios(asset, [asset.symbol]).move)
+
+    def scenario_source(self, valuation: Valuation) -> ScenarioSource:
+        """Return the grid: how many cells a group has."""
+        cells = self.shape.scenarios(valuation.catalogue.assets[valuation.currency], [])
+        return ScenarioSource("grid", None, None, len(cells))
 
     def ingredients(self, portfolios: Portfolios) -> FloatArray:
         """Return the summed worst losses, short minimum and counted value of each set, (P, 3 SETS)."""

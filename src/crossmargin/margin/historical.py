@@ -12,9 +12,9 @@ from numba import njit
 
 from crossmargin.errors import InvalidMarket, InvalidRules, some_of
 from crossmargin.instruments import ASSET_CLASSES, Asset, Catalogue
-from crossmargin.margin.exposures import SETS, Exposures, LeftOut, exposures, least, owned_terms
+from crossmargin.margin.exposures import SETS, Exposures, exposures, least, owned_terms
 from crossmargin.margin.grid import american_options
-from crossmargin.margin.model import Portfolios, Requirement, Terms, shared_exactly
+from crossmargin.margin.model import Portfolios, Requirement, ScenarioSource, Terms, shared_exactly
 from crossmargin.market import History
 from crossmargin.pricing import Valuation
 from crossmargin.ragged import group_sums
@@ -74,6 +74,11 @@ class Historical:
     def bends(self, asset: Asset) -> FloatArray:
         """Return 0 alone: hundreds of scenarios leave no single bend to look for."""
         return np.zeros(1)
+
+    def scenario_source(self, valuation: Valuation) -> ScenarioSource:
+        """Return the stretch of history the windows lie in."""
+        scenarios = self.scenarios(valuation)
+        return ScenarioSource("history", scenarios.start, scenarios.end, len(scenarios))
 
     def ingredients(self, portfolios: Portfolios) -> FloatArray:
         """Return each set's losses in all scenarios and its counted value, (P, SETS (S + 1))."""
@@ -172,7 +177,7 @@ class Historical:
     def _measured(self, loss: FloatArray) -> FloatArray:
         """Return the measure of each row of losses, 0 or more."""
         weights = tail_weights(loss, measure=self.measure, confidence=self.confidence)
-        return np.maximum(np.einsum("ps,ps->p", loss, weights), 0.0)
+        return np.asarray(np.maximum(np.einsum("ps,ps->p", loss, weights), 0.0), dtype=np.float64)
 
 
 @lru_cache(maxsize=8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from datetime import date
 from typing import Protocol
 
 import numpy as np
@@ -135,6 +136,18 @@ class Requirement:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class ScenarioSource:
+    """Where a model's scenarios come from."""
+
+    source: str
+    """`grid`, `history`, or `none`."""
+    start: date | None
+    end: date | None
+    count: int
+    """Scenarios a pool's requirement is taken over (of each group, for a grid)."""
+
+
 class MarginModel(Protocol):
     """Answers one question: how much must each pool have?
 
@@ -152,6 +165,10 @@ class MarginModel(Protocol):
 
     def bends(self, asset: Asset) -> FloatArray:
         """Return relative price moves at which the requirement of a book on this asset may bend, 0 among them."""
+        ...
+
+    def scenario_source(self, valuation: Valuation) -> ScenarioSource:
+        """Return where the scenarios come from."""
         ...
 
     def ingredients(self, portfolios: Portfolios) -> FloatArray:
@@ -212,6 +229,10 @@ class PositionModel(ABC):
     def bends(self, asset: Asset) -> FloatArray:
         """Return 0 alone: no scenarios."""
         return np.zeros(1)
+
+    def scenario_source(self, valuation: Valuation) -> ScenarioSource:
+        """Return that there are none."""
+        return ScenarioSource("none", None, None, 0)
 
     def ingredients(self, portfolios: Portfolios) -> FloatArray:
         """Return the sums of the legs' maintenance and initial charges, (P, 2)."""

@@ -14,7 +14,7 @@ from crossmargin.market import Market
 from crossmargin.pricing.bachelier import bachelier, bachelier_scenarios
 from crossmargin.pricing.black import black76, black76_scenarios
 from crossmargin.pricing.implied import Unsolved, bachelier_implied_vol, implied_vol
-from crossmargin.units import YEAR_SECONDS, BoolArray, FloatArray, IntArray
+from crossmargin.units import YEAR_SECONDS, BoolArray, FloatArray, IntArray, iso
 
 _SPOT, _FUTURE, _PERPETUAL, _OPTION = (KINDS.index(kind) for kind in ("spot", "future", "perpetual", "option"))
 
@@ -64,7 +64,7 @@ class Valuation:
     @property
     def is_option(self) -> BoolArray:
         """True for the rows that are options."""
-        return self.catalogue.kind[self.instrument] == _OPTION
+        return np.asarray(self.catalogue.kind[self.instrument] == _OPTION)
 
     def notional(self, rows: IntArray, quantity: FloatArray) -> FloatArray:
         """Return |quantity| x contract size x mark (options: index) in the reporting currency.
@@ -216,8 +216,8 @@ class _Resolver:
             if tau[k] <= 0:
                 raise InvalidMarket(
                     f"instrument {instrument.symbol}",
-                    f"expiry {datetime.fromtimestamp(terms.expiry[k], UTC):%Y-%m-%dT%H:%M:%SZ}, not after the market time"
-                    f" {market.time:%Y-%m-%dT%H:%M:%SZ}{self._who(instrument=k)}",
+                    f"expiry {iso(datetime.fromtimestamp(terms.expiry[k], UTC))}, not after the market time"
+                    f" {iso(market.time)}{self._who(instrument=k)}",
                     "live instruments: expired ones may be listed, not held",
                 )
             index[k] = self._index(k)

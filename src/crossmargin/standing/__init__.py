@@ -1,0 +1,32 @@
+"""How every pool stands: worth, requirement, status, and where it breaches.
+
+Here: `evaluate` and the answers that follow from it (liquidation prices, greeks, what can be withdrawn, what cross
+margin saves), for cross accounts, isolated positions and pools of accounts by one code path. Never here: files,
+printing, acting on a breach.
+
+Conventions. All amounts are in the reporting currency. equity = net value - haircut; margin balance = equity, less
+option value where the rule book excludes it; requirements are held against the margin balance.
+"""
+
+from crossmargin.standing.document import Document, document
+from crossmargin.standing.greeks import Greeks, greeks
+from crossmargin.standing.isolation import isolated_margins
+from crossmargin.standing.liquidation import Liquidation, liquidation_prices
+from crossmargin.standing.standing import Standing, Status, Worth, evaluate
+from crossmargin.standing.withdrawal import Withdrawable, withdrawable
+
+__all__ = [
+    "Document",
+    "Greeks",
+    "Liquidation",
+    "Standing",
+    "Status",
+    "Withdrawable",
+    "Worth",
+    "document",
+    "evaluate",
+    "greeks",
+    "isolated_margins",
+    "liquidation_prices",
+    "withdrawable",
+]
