@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
-from math import fsum
+from decimal import Context, Decimal
 
 import numpy as np
 
 from crossmargin.errors import InvalidBook, nearest
 from crossmargin.instruments import KINDS, Catalogue
+from crossmargin.ragged import exact_sums, slices
 from crossmargin.units import Array, BoolArray, FloatArray, IntArray
 
 _SPOT, _FUTURE, _PERPETUAL, _OPTION = (KINDS.index(kind) for kind in ("spot", "future", "perpetual", "option"))
@@ -99,33 +99,35 @@ class Positions:
         Quantities and collateral add up as exact decimals. P&L is kept exactly: the entry values of the rows
         add up, so a merged linear position has the quantity-weighted entry price.
         """
-        order = np.lexsort((entry_price, quantity, isolated, instrument, account))
-        account, instrument, isolated = account[order], instrument[order], isolated[order]
-        quantity, entry_price, collateral = quantity[order], entry_price[order], collateral[order]
-        key_changes = (np.diff(account) != 0) | (np.diff(instrument) != 0) | (np.diff(isolated.astype(np.int8)) != 0)
-        first = np.flatnonzero(np.concatenate((np.ones(min(1, len(account)), dtype=np.bool_), key_changes)))
-        end = np.concatenate((first[1:], [len(account)])).astype(np.int64)
+        key = (account.astype(np.int64) * len(catalogue) + instrument) * 2 + isolated
+        if (key[1:] < key[:-1]).any():
+            order = np.argsort(key, kind="stable")
+            key, account, instrument, isolated = key[order], account[order], instrument[order], isolated[order]
+            quantity, entry_price, collateral = quantity[order], entry_price[order], collateral[order]
+            del order
+        first, start = _groups(key)
+        del key
         known = ~np.isnan(entry_price)
-        entry_unit = entry_unit_value(catalogue, instrument, np.where(known, entry_price, 1.0))
-        row_value = np.where(known, quantity * entry_unit, 0.0)
-        total, pledged = quantity[first], collateral[first]
-        priced, entry_value = np.where(known[first], total, 0.0), row_value[first]
-        for k in np.flatnonzero(end - first > 1):
-            rows = slice(first[k], end[k])
-            total[k] = _decimal_sum(quantity[rows])
-            pledged[k] = _decimal_sum(collateral[rows])
-            priced[k] = _decimal_sum(quantity[rows][known[rows]])
-            same = len(set(entry_price[rows][known[rows]].tolist())) == 1
+        # Without a known price a row is entered at any price at which a contract is worth something.
+        price = entry_price if known.all() else np.where(known, entry_price, 1.0)
+        entry_value = entry_unit_value(catalogue, instrument, price)
+        entry_value *= quantity
+        entry_value[~known] = 0.0
+        priced = quantity if known.all() else np.where(known, quantity, 0.0)
+        if len(first) < len(account):
+            same_price = _one_price(entry_price, start)
+            unit = entry_unit_value(catalogue, instrument[first], np.where(np.isnan(same_price), 1.0, same_price))
+            priced, quantity = _decimal_sums(priced, start), _decimal_sums(quantity, start)
             # One entry price for all: the product with the exact total, so splitting a row changes no bit.
-            entry_value[k] = (
-                priced[k] * entry_unit[rows][known[rows]][0] if same else fsum(row_value[rows][known[rows]].tolist())
-            )
+            entry_value = np.where(np.isnan(same_price), exact_sums(start, entry_value), unit * priced)
+            collateral = _decimal_sums(collateral, start)
+            account, instrument, isolated = account[first], instrument[first], isolated[first]
         return cls(
-            account=account[first],
-            instrument=instrument[first],
-            quantity=total,
-            isolated=isolated[first],
-            collateral=pledged,
+            account=account.astype(np.int64, copy=False),
+            instrument=instrument.astype(np.int64, copy=False),
+            quantity=quantity,
+            isolated=isolated,
+            collateral=collateral,
             priced=priced,
             entry_value=entry_value,
         )
@@ -163,22 +165,18 @@ class Balances:
         cls, account: IntArray, asset: IntArray, location: IntArray, amount: FloatArray, final: BoolArray
     ) -> Balances:
         """Return rows merged by account, asset, location and state; amounts add up as exact decimals."""
-        order = np.lexsort((amount, ~final, location, asset, account))
-        account, asset, location = account[order], asset[order], location[order]
-        amount, final = amount[order], final[order]
-        changes = np.zeros(max(0, len(account) - 1), dtype=np.bool_)
-        for column in (account, asset, location, final):
-            changes |= column[1:] != column[:-1]
-        first = np.flatnonzero(np.concatenate((np.ones(min(1, len(account)), dtype=np.bool_), changes)))
-        end = np.concatenate((first[1:], [len(account)])).astype(np.int64)
-        total = amount[first]
-        for k in np.flatnonzero(end - first > 1):
-            total[k] = _decimal_sum(amount[first[k] : end[k]])
+        places, assets = (int(column.max(initial=0)) + 1 for column in (location, asset))
+        key = ((account.astype(np.int64) * assets + asset) * places + location) * 2 + ~final
+        if (key[1:] < key[:-1]).any():
+            order = np.argsort(key, kind="stable")
+            key, amount = key[order], amount[order]
+            account, asset, location, final = account[order], asset[order], location[order], final[order]
+        first, start = _groups(key)
         return cls(
-            account=account[first],
-            asset=asset[first],
-            location=location[first],
-            amount=total,
+            account=account[first].astype(np.int64, copy=False),
+            asset=asset[first].astype(np.int64, copy=False),
+            location=location[first].astype(np.int64, copy=False),
+            amount=amount if len(first) == len(amount) else _decimal_sums(amount, start),
             final=final[first],
         )
 
@@ -192,16 +190,71 @@ def entry_unit_value(catalogue: Catalogue, instrument: IntArray, price: FloatArr
     contract_size x price, except inverse futures and perpetuals: -contract_size / price. Raises InvalidBook for
     a price of 0 or less where the contract's prices are positive (option premiums may be 0).
     """
-    option = catalogue.kind[instrument] == _OPTION
-    low = (price < 0) | ((price == 0) & ~option)
-    bad = np.flatnonzero(low & ~catalogue.any_domain[instrument])
+    option = catalogue.kind == _OPTION
+    low = np.flatnonzero(price <= 0)
+    held = instrument[low]
+    bad = low[((price[low] < 0) | ~option[held]) & ~catalogue.any_domain[held]]
     if len(bad):
         symbol = catalogue.instruments[instrument[bad[0]]].symbol
         raise InvalidBook(f"position {symbol}, entry_price", str(price[bad[0]]), "a price above 0")
-    size = catalogue.contract_size[instrument]
-    reciprocal = catalogue.inverse[instrument] & ~option
-    return np.where(reciprocal, -size / np.where(reciprocal, price, 1.0), size * price)
+    value = catalogue.contract_size[instrument]
+    reciprocal = (catalogue.inverse & ~option)[instrument]
+    if reciprocal.any():
+        return np.where(reciprocal, -value / np.where(reciprocal, price, 1.0), value * price)
+    value *= price
+    return value
+
+
+def _groups(key: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the first row of each run of equal keys, and the row starts, shape (runs + 1,)."""
+    first = np.flatnonzero(np.concatenate((np.ones(min(1, len(key)), dtype=np.bool_), key[1:] != key[:-1])))
+    return first, np.concatenate((first, [len(key)])).astype(np.int64)
+
+
+def _one_price(price: FloatArray, start: IntArray) -> FloatArray:
+    """Return the price that all priced rows of a group have; NaN where they differ or there is none."""
+    low, high = np.fmin.reduceat(price, start[:-1]), np.fmax.reduceat(price, start[:-1])
+    return np.where(low == high, low, np.nan)
+
+
+def _decimal_sums(value: FloatArray, start: IntArray) -> FloatArray:
+    """Return the sum of each group as exact decimals, rounded once, shape (len(start) - 1,).
+
+    A float stands for the shortest decimal that reads back as it. Groups whose decimals have few digits are
+    added as whole numbers of 10^-2 ... 10^-12, the rest one by one.
+    """
+    length = np.diff(start)
+    total = value[start[:-1]]
+    left = np.flatnonzero(length > 1)
+    for digits in _SCALES:
+        if not len(left):
+            break
+        rows, inner = slices(start, left)
+        unit = 10.0**digits
+        with np.errstate(over="ignore"):
+            whole = np.rint(value[rows] * unit)
+        # Decimals of at most 15 digits are told apart by their floats: none other is meant.
+        small = (np.abs(whole) < _WHOLE_LARGEST) & (whole / unit == value[rows])
+        fits = np.logical_and.reduceat(small, inner[:-1]) & (np.diff(inner) <= _ROWS_LARGEST)
+        sums = np.add.reduceat(np.where(small, whole, 0.0).astype(np.int64), inner[:-1])
+        fits &= np.abs(sums) < 2**53
+        total[left[fits]] = sums[fits] / unit
+        left = left[~fits]
+    for k in left:
+        total[k] = _decimal_sum(value[start[k] : start[k + 1]])
+    return total
+
+
+_SCALES = (2, 5, 8, 12)
+_WHOLE_LARGEST = 1e15
+_ROWS_LARGEST = 9_000
+"""So many whole numbers below 1e15 add up within 63 bits."""
+# Wide enough for the sum of any floats: their exponents span 632 digits.
+_EXACT = Context(prec=2_000)
 
 
 def _decimal_sum(values: FloatArray) -> float:
-    return float(sum((Decimal(repr(value)) for value in values.tolist()), Decimal(0)))
+    total = Decimal(0)
+    for value in values.tolist():
+        total = _EXACT.add(total, Decimal(repr(value)))
+    return float(total)

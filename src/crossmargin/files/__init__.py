@@ -10,6 +10,18 @@ a 64-bit float; text counts as a number where it is a decimal number and nothing
 """
 
 from crossmargin.files.document import schema
+from crossmargin.files.frames import book_from_frames
 from crossmargin.files.reading import Loaded, read_book
+from crossmargin.files.starter import starter_book
+from crossmargin.files.writing import write_book, write_instruments, write_market
 
-__all__ = ["Loaded", "read_book", "schema"]
+__all__ = [
+    "Loaded",
+    "book_from_frames",
+    "read_book",
+    "schema",
+    "starter_book",
+    "write_book",
+    "write_instruments",
+    "write_market",
+]

@@ -149,7 +149,7 @@ def _choices(table: Table, column: str, known: tuple[str, ...]) -> IntArray:
     import polars as pl
 
     if column not in table.columns:
-        return np.full(table.height, -1, dtype=np.int8)
+        return np.broadcast_to(np.int8(-1), table.height)
     cells = table.text(column, required=False)
     number = cells.cast(pl.Enum(known), strict=False).to_physical().cast(pl.Int8)
     wrong = number.is_null() & cells.is_not_null()

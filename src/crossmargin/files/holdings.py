@@ -256,7 +256,7 @@ def book_of(
             quantity=positions.quantity,
             entry_price=positions.entry_price,
             isolated=isolated,
-            collateral=np.nan_to_num(positions.collateral, copy=False, nan=0.0),
+            collateral=np.where(isolated, positions.collateral, 0.0) if isolated.any() else np.zeros(len(isolated)),
         ),
         balances=(
             balances.account,

@@ -26,7 +26,7 @@ from crossmargin.files.syntax import parse, read_bytes, text_of
 if TYPE_CHECKING:
     from crossmargin.files.tables import Table
 
-POSITIONS_COMMAND = "crossmargin import ccxt-positions FILE --out DIR"
+POSITIONS_COMMAND = "crossmargin import ccxt-positions FILE --venue NAME --out DIR"
 """What turns a dump of a venue's positions, a JSON list, into a book."""
 
 DOCUMENT = "a book: a JSON or TOML document, or a folder"

@@ -77,7 +77,7 @@ class Table:
         import polars as pl
 
         if column not in self.columns:
-            return np.full(self.height, np.nan)
+            return np.broadcast_to(np.nan, self.height)
         series = self.fetch(column)
         kind = series.dtype
         if kind in (pl.Categorical, pl.Enum) or kind.is_decimal():
