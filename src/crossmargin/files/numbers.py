@@ -55,7 +55,7 @@ def decimal(value: object, place: str, *, error: type[InputError] = InvalidBook)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         number = Decimal(repr(value) if isinstance(value, float) else value)
     else:
-        hint = "numbers are written without quotes, or as decimal strings" if isinstance(value, str) else ""
+        hint = "text counts where it is a decimal number, such as 1.5" if isinstance(value, str) else ""
         raise error(place, found(value), _ALLOWED, hint)
     if not number.is_finite():
         raise error(place, found(value), _ALLOWED)

@@ -41,6 +41,7 @@ def market_of(source: MarketSource, *, time: datetime, currency: str) -> Market:
     for section in ("prices", "fx", "marks", "forwards", "vols", "rates", "vol_annual"):
         for name in getattr(entry, section):
             checked_name(name, f"{at}{section}", error=InvalidMarket)
+    history = _history(source)
     try:
         return Market(
             time=time,
@@ -70,7 +71,7 @@ def market_of(source: MarketSource, *, time: datetime, currency: str) -> Market:
                 for name, surface in entry.vols.items()
             },
             rates=_numbers(entry.rates, f"{at}rates"),
-            history=_history(source),
+            history=history,
             vol_annual=_numbers(entry.vol_annual, f"{at}vol_annual"),
         )
     except InputError as error:
