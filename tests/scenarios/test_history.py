@@ -11,14 +11,8 @@ from hypothesis import strategies as st
 
 from crossmargin.errors import InvalidMarket
 from crossmargin.market import History
-from crossmargin.scenarios.history import (
-    effective_sample,
-    ewma_vol,
-    filtered,
-    historical,
-    missing_history,
-    stress,
-)
+from crossmargin.scenarios import effective_sample, filtered, historical, missing_history, stress
+from crossmargin.scenarios.history import ewma_vol
 
 START = date(2024, 1, 1)
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from crossmargin.errors import InvalidMarket
-from crossmargin.scenarios.table import scenario_table
+from crossmargin.scenarios import scenario_table
 
 COLUMNS = {
     "scenario": ["crash", "squeeze"],
