@@ -75,7 +75,9 @@ def test_at_the_inverse_liquidation_price_on_entry_equity_is_maintenance_on_entr
 
 
 @given(linear, st.floats(0, 1e4), st.lists(st.tuples(linear, prices, rates), max_size=3), rates)
-def test_in_a_cross_account_total_equity_is_total_maintenance_with_the_others_standing_still(this, balance, others, rate):
+def test_in_a_cross_account_total_equity_is_total_maintenance_with_the_others_standing_still(
+    this, balance, others, rate
+):
     profits = [isolated.linear_profit(**other, price=mark) for other, mark, _ in others]
     owed = [isolated.linear_maintenance(size=other["size"], price=mark, rate=r) for other, mark, r in others]
     margin = isolated.cross_margin(balance, profits=profits, maintenances=owed)

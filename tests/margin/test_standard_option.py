@@ -185,9 +185,7 @@ def test_a_class_nobody_knows_and_a_missing_other_are_refused():
 # --- what the docstring claims
 
 
-contracts = st.builds(
-    option, st.sampled_from(["call", "put"]), st.floats(10_000, 90_000), inverse=st.booleans()
-)
+contracts = st.builds(option, st.sampled_from(["call", "put"]), st.floats(10_000, 90_000), inverse=st.booleans())
 quantities = st.floats(-50, 50)
 
 
