@@ -68,7 +68,10 @@ def compare(expected: object, got: object, given: object) -> tuple[bool, float]:
     by element; of objects every expected key, extra ones of `got` being ignored. Raises NotComparableError.
     """
     tolerance = Tolerance.of(given)
-    checks = list(_checks(expected, got, tolerance, "got"))
+    try:
+        checks = _checks(expected, got, tolerance, "got")
+    except OverflowError:
+        raise NotComparableError("got and expected are too far apart, or too large, for a float") from None
     return all(passed for passed, _ in checks), max((error for _, error in checks), default=0.0)
 
 
@@ -106,10 +109,10 @@ def _check_number(expected: Number, got: Number, tolerance: Tolerance) -> tuple[
 
 
 def _within(passed: bool, error: float, expected: Number, tolerance: Tolerance) -> tuple[bool, float]:
-    size = abs(float(expected))
     if tolerance.abs is not None:
         passed = passed and error <= tolerance.abs
     if tolerance.rel is not None:
+        size = abs(float(expected))
         passed = passed and error <= (tolerance.rel * size if size else tolerance.rel)
         if tolerance.abs is None and size:
             error /= size
