@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Sequence
 from decimal import Context, Decimal, Inexact, InvalidOperation
+from itertools import compress
 
 import numpy as np
 
@@ -45,7 +47,7 @@ def decimal(value: object, place: str, *, error: type[InputError] = InvalidBook)
     Raises `error` at `place` for anything else: booleans, other text, NaN, infinities, magnitudes a float
     cannot hold (either end), more than 38 significant digits.
     """
-    if isinstance(value, str) and _NUMBER.match(value):
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
         try:
             number = Decimal(value)
         except InvalidOperation:
@@ -76,20 +78,24 @@ def number(value: object, place: str, *, error: type[InputError] = InvalidBook) 
 def floats(values: Sequence[object], place: Callable[[int], str], *, required: bool) -> FloatArray:
     """Return a column of numbers as parsed; NaN where a value is None, which `required` refuses.
 
-    `place` names the row of the first value that is refused. The usual column, all Decimals, costs one pass of
-    conversions and vectorised checks; anything unusual is looked at value by value.
+    `place` names the row of the first value that is refused. Decimals, the usual case, cost one pass of
+    conversions and vectorised checks; only what is unusual is looked at value by value.
     """
-    kinds = set(map(type, values))
-    if kinds <= {Decimal}:
-        try:
-            column = np.array(list(map(float, values)), dtype=np.float64)  # type: ignore[arg-type]
-        except ValueError:  # a signalling NaN
-            column = np.full(len(values), np.nan)
-        plain = bool(np.isfinite(column).all()) and not (column == 0).any()
-        if plain and all(len(value.as_tuple().digits) <= DIGITS_MAX for value in values):  # type: ignore[attr-defined]
-            return column
     column = np.full(len(values), np.nan)
-    for k, value in enumerate(values):
+    usual = np.fromiter((type(value) is Decimal for value in values), dtype=np.bool_, count=len(values))
+    decimals = list(compress(values, usual.tolist()))
+    try:
+        column[usual] = list(map(float, decimals))  # type: ignore[arg-type]
+        deque(map(_EXACT.plus, decimals), maxlen=0)  # type: ignore[arg-type]
+    except (ValueError, Inexact, InvalidOperation):  # a signalling NaN, too many digits
+        usual[:] = False
+    # Zeros are looked at too: something smaller than any float reads as one.
+    unusual = ~usual | ~np.isfinite(column) | (column == 0)
+    for k in np.flatnonzero(unusual).tolist():
+        value = values[k]
         if value is not None or required:
-            column[k] = number(value, place(k))
+            try:
+                column[k] = number(value, "")
+            except InvalidBook as error:
+                raise InvalidBook(place(k), error.found, error.allowed, error.hint) from None
     return column
