@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import date
+from math import fsum
 from typing import Protocol
 
 import numpy as np
@@ -191,7 +192,11 @@ def shared_exactly(
     balance_pool: IntArray,
     balance_share: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the shares with each pool's rounding remainder put on its largest, so they add up exactly."""
+    """Return the shares with each pool's rounding remainder put on its largest, so they add up exactly.
+
+    A remainder finer than the last bit of the largest share, left where large shares cancel, goes to the largest
+    that can take it.
+    """
     count = len(maintenance)
     pool = np.concatenate((leg_pool, balance_pool))
     share = np.concatenate((leg_share, balance_share))
@@ -210,9 +215,24 @@ def shared_exactly(
         if not len(pending):
             break
         share[largest[pending]] += remainder
+    for p in pending.tolist():
+        rows = slice(start[p], start[p + 1])
+        share[rows] = _topped_up(share[rows], float(maintenance[p]))
     back = np.empty_like(share)
     back[order] = share
     return back[: len(leg_share)], back[len(leg_share) :]
+
+
+def _topped_up(share: FloatArray, total: float) -> FloatArray:
+    """Return the shares of one pool with the largest changed that makes them add up to `total` exactly, if any does."""
+    # Not total - fsum(share), which has lost what lies below the last bit of the total.
+    remainder = -fsum([*share.tolist(), -total])
+    for row in np.argsort(-np.abs(share), kind="stable").tolist():
+        changed = share.copy()
+        changed[row] += remainder
+        if fsum(changed.tolist()) == total:
+            return changed
+    return share
 
 
 class PositionModel(ABC):
