@@ -111,8 +111,15 @@ class Positions:
         # Without a known price a row is entered at any price at which a contract is worth something.
         price = entry_price if known.all() else np.where(known, entry_price, 1.0)
         entry_value = entry_unit_value(catalogue, instrument, price)
-        entry_value *= quantity
+        with np.errstate(over="ignore", invalid="ignore"):
+            entry_value *= quantity
         entry_value[~known] = 0.0
+        if not np.isfinite(entry_value).all():
+            row = int(np.argmin(np.isfinite(entry_value)))
+            symbol = catalogue.instruments[instrument[row]].symbol
+            raise InvalidBook(
+                f"position {symbol}", f"{quantity[row]:g} contracts at {entry_price[row]:g}", "a finite value"
+            )
         priced = quantity if known.all() else np.where(known, quantity, 0.0)
         if len(first) < len(account):
             same_price = _one_price(entry_price, start)

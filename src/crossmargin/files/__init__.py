@@ -5,8 +5,8 @@ against the rest of its book. Never here: what venues' own files mean (venues), 
 
 Conventions. An error names the file, then the path (`accounts[3].positions[0].quantity`) or the row and column
 (`positions.csv row 17, column quantity`; the header of a CSV file is row 1, the first row of a Parquet file is 1,
-of a frame 0), what was found there and what is allowed. Numbers are finite, at most 38 digits, within the range of
-a 64-bit float; text counts as a number where it is a decimal number and nothing else. Nothing is half loaded.
+of a frame 0), what was found there and what is allowed. Numbers are finite, at most 38 digits, of a size from
+1e-100 to 1e100 or 0; text counts as a number where it is a decimal number and nothing else. Nothing is half loaded.
 """
 
 from crossmargin.files.document import schema

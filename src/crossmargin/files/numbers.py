@@ -11,7 +11,7 @@ from itertools import compress
 import numpy as np
 
 from crossmargin.errors import InputError, InvalidBook
-from crossmargin.units import FloatArray
+from crossmargin.units import BoolArray, FloatArray
 
 DIGITS_MAX = 38
 """Significant digits taken; more is refused, as no exact column on disk holds them."""
@@ -21,7 +21,9 @@ GRAMMAR = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
 _NUMBER = re.compile(GRAMMAR)
 _TEXT_SHOWN = 60
-_LARGEST = Decimal("1.7976931348623157e308")
+_LARGEST, _SMALLEST = 1e100, 1e-100
+"""Sizes between which products of a quantity, a contract size and a price stay finite."""
+_RANGE = f"0, or a size from {_SMALLEST:g} to {_LARGEST:g}"
 _EXACT = Context(prec=DIGITS_MAX, traps=[Inexact, InvalidOperation])
 _ALLOWED = "a finite number"
 
@@ -42,16 +44,16 @@ def found(value: object) -> str:
 
 
 def decimal(value: object, place: str, *, error: type[InputError] = InvalidBook) -> Decimal:
-    """Return a number or decimal string as a Decimal, finite and within the range of a float.
+    """Return a number or decimal string as a Decimal.
 
-    Raises `error` at `place` for anything else: booleans, other text, NaN, infinities, magnitudes a float
-    cannot hold (either end), more than 38 significant digits.
+    Raises `error` at `place` for anything else: booleans, other text, NaN, infinities, sizes out of the range that
+    products of a few numbers can have, more than 38 significant digits.
     """
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         try:
             number = Decimal(value)
         except InvalidOperation:
-            raise error(place, found(value), "a number within the range of a 64-bit float") from None
+            raise error(place, found(value), _RANGE) from None
     elif isinstance(value, Decimal):
         number = value
     elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -61,8 +63,8 @@ def decimal(value: object, place: str, *, error: type[InputError] = InvalidBook)
         raise error(place, found(value), _ALLOWED, hint)
     if not number.is_finite():
         raise error(place, found(value), _ALLOWED)
-    if abs(number) > _LARGEST or (number != 0 and float(number) == 0.0):
-        raise error(place, found(value), "a number within the range of a 64-bit float")
+    if number and not _SMALLEST <= abs(float(number)) <= _LARGEST:
+        raise error(place, found(value), _RANGE)
     try:
         _EXACT.plus(number)
     except Inexact:
@@ -73,6 +75,12 @@ def decimal(value: object, place: str, *, error: type[InputError] = InvalidBook)
 def number(value: object, place: str, *, error: type[InputError] = InvalidBook) -> float:
     """Return `decimal` of the same as the nearest float; a zero never carries a sign."""
     return float(decimal(value, place, error=error)) + 0.0
+
+
+def out_of_range(values: FloatArray) -> BoolArray:
+    """Return which values a closer look is due: NaN, out of range, or 0, as which what is tiny may read."""
+    size = np.abs(values)
+    return ~((size >= _SMALLEST) & (size <= _LARGEST))
 
 
 def floats(values: Sequence[object], place: Callable[[int], str], *, required: bool) -> FloatArray:
@@ -89,8 +97,7 @@ def floats(values: Sequence[object], place: Callable[[int], str], *, required: b
         deque(map(_EXACT.plus, decimals), maxlen=0)  # type: ignore[arg-type]
     except (ValueError, Inexact, InvalidOperation):  # a signalling NaN, too many digits
         usual[:] = False
-    # Zeros are looked at too: something smaller than any float reads as one.
-    unusual = ~usual | ~np.isfinite(column) | (column == 0)
+    unusual = ~usual | out_of_range(column)
     for k in np.flatnonzero(unusual).tolist():
         value = values[k]
         if value is not None or required:

@@ -20,7 +20,7 @@ import numpy as np
 from crossmargin.errors import InputError, InvalidBook, InvalidFile, nearest
 from crossmargin.files.document import Entry
 from crossmargin.files.entries import Entries
-from crossmargin.files.numbers import DIGITS_MAX, GRAMMAR, number
+from crossmargin.files.numbers import DIGITS_MAX, GRAMMAR, number, out_of_range
 from crossmargin.files.shape import Path as ShapePath
 from crossmargin.files.shape import shaped
 from crossmargin.files.syntax import parse_json, read_bytes, signature_of
@@ -33,7 +33,6 @@ E = TypeVar("E", bound=Entry)
 
 SUFFIXES = (".csv", ".parquet")
 _BOOLEANS = {"true": True, "false": False, "True": True, "False": False, "TRUE": True, "FALSE": False}
-_NONZERO_DIGIT = r"^[^eE]*[1-9]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,12 +85,11 @@ class Table:
             values = self._numbers_of_text(series, column)
         elif kind.is_integer() or kind.is_float() or kind == pl.Null:
             values = series.cast(pl.Float64).fill_null(np.nan).to_numpy()
-            wrong = np.isinf(values)
-            if kind.is_float() and not self.nan_is_absent:
-                wrong |= series.is_nan().fill_null(False).to_numpy()
-            if wrong.any():
-                row = int(np.argmax(wrong))
-                raise self.error(self.place(row, column), f"the number {values[row]}", "a finite number")
+            wrong = out_of_range(values) & (values != 0)
+            absent = np.isnan(values) if self.nan_is_absent else series.is_null().to_numpy()
+            if (wrong & ~absent).any():
+                row = int(np.argmax(wrong & ~absent))
+                number(float(values[row]), self.place(row, column), error=self.error)
         else:
             what = "a boolean" if kind == pl.Boolean else f"a column of {kind}"
             raise self.error(self.place(0, column), what, "a finite number")
@@ -105,9 +103,8 @@ class Table:
 
         stated = series.is_not_null()
         doubtful = ~series.str.contains(GRAMMAR) | (series.str.len_bytes() > DIGITS_MAX)
-        parsed = series.cast(pl.Float64, strict=False)
-        doubtful |= parsed.is_null() | parsed.is_infinite() | ((parsed == 0.0) & series.str.contains(_NONZERO_DIGIT))
-        values = parsed.fill_null(np.nan).to_numpy(writable=True)
+        values = series.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy(writable=True)
+        doubtful |= pl.Series(out_of_range(values))
         for row in (stated & doubtful.fill_null(True)).arg_true():
             values[row] = number(series[row], self.place(row, column), error=self.error)
         return values
