@@ -13,13 +13,16 @@ from numpy.typing import ArrayLike
 from crossmargin.pricing.cells import (
     ANY,
     BLOCK,
+    SPEED_MAX,
     Greeks,
     cells_of,
-    fill_theta,
+    copy,
+    pace_of,
     rate_of,
     root_of,
     scenario_cells,
     spread,
+    work_rows,
 )
 from crossmargin.pricing.normal import density, fma, inlined, kernel, mills_ratio
 from crossmargin.units import BoolArray, FloatArray
@@ -77,8 +80,8 @@ def _prices(
     """Fill out, (cells,), in the layout of `Cells`."""
     root = root_of(tau)
     columns = out.size // max(1, strike.size)
-    k, r, d, call = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK, np.bool_)
-    s, y, phi, mills = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    call, work = np.empty(BLOCK, np.bool_), work_rows(7)
+    k, r, d, s, y, phi, mills = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
     for start in range(0, out.size, BLOCK):
         size = min(BLOCK, out.size - start)
         spread(strike, start, columns, k[:size])
@@ -102,36 +105,38 @@ def _greeks(
     out: FloatArray,
 ) -> None:
     """Fill out, (5, cells), with price, delta, gamma, vega, theta; otherwise as `_prices`."""
-    root, rate = root_of(tau), rate_of(discount, tau)
-    rates = np.empty(BLOCK)
+    root = root_of(tau)
+    rate, pace = rate_of(discount, tau), pace_of(root)
     columns = out.shape[1] // max(1, strike.size)
-    k, r, d, call = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK, np.bool_)
-    s, y, phi, mills = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    call, work = np.empty(BLOCK, np.bool_), work_rows(14)
+    k, r, d, rates, paces, s = work[0], work[1], work[2], work[3], work[4], work[5]
+    y, phi, mills = work[6], work[7], work[8]
+    price, delta, gamma, vega, theta = work[9], work[10], work[11], work[12], work[13]
     for start in range(0, out.shape[1], BLOCK):
         size = min(BLOCK, out.shape[1] - start)
         end = start + size
         spread(strike, start, columns, k[:size])
         spread(root, start, columns, r[:size])
         spread(discount, start, columns, d[:size])
+        spread(rate, start, columns, rates[:size])
+        spread(pace, start, columns, paces[:size])
         spread(is_call, start, columns, call[:size])
         f, v = forward[start:end], vol[start:end]
-        spread(rate, start, columns, rates[:size])
         _prepare(f, k, v, r, s[:size], y, phi, mills)
-        price, delta, gamma = out[0, start:end], out[1, start:end], out[2, start:end]
-        vega, theta = out[3, start:end], out[4, start:end]
         for i in range(size):
             price[i] = _price(f[i], k[i], s[i], d[i], call[i], phi[i], mills[i], y[i])
-        for i in range(size):
             tail = phi[i] * mills[i]
             upper = 1.0 - tail if f[i] > k[i] else tail
             lower = tail if f[i] > k[i] else 1.0 - tail
             delta[i] = d[i] * (upper if call[i] else -lower)
-        for i in range(size):
-            phi[i] = d[i] * phi[i]
-            gamma[i] = phi[i] / s[i] if s[i] > DEVIATION_MIN else 0.0
-        for i in range(size):
-            vega[i] = phi[i] * r[i]
-        fill_theta(rates, price, phi, v, r, theta)
+            weight = d[i] * phi[i]
+            value = weight / (s[i] if s[i] > DEVIATION_MIN else 1.0)
+            gamma[i] = value if s[i] > DEVIATION_MIN else 0.0
+            vega[i] = weight * r[i]
+            speed = v[i] * paces[i]
+            theta[i] = rates[i] * price[i] - weight * (speed if speed < SPEED_MAX else SPEED_MAX)
+        for j in range(5):
+            copy(work[9 + j, :size], out[j, start:end])
 
 
 def bachelier(

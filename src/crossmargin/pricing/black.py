@@ -18,13 +18,16 @@ from numpy.typing import ArrayLike
 from crossmargin.pricing.cells import (
     BLOCK,
     NOT_NEGATIVE,
+    SPEED_MAX,
     Greeks,
     cells_of,
-    fill_theta,
+    copy,
+    pace_of,
     rate_of,
     root_of,
     scenario_cells,
     spread,
+    work_rows,
 )
 from crossmargin.pricing.normal import density, inlined, kernel, log_ratio_over, mills_ratios
 from crossmargin.units import BoolArray, FloatArray
@@ -78,15 +81,15 @@ def _prepare(
 ) -> None:
     """Fill deviation, d1, -d2 and phi(d1) of one block.
 
-    Three short loops: each has few enough instructions that the processor overlaps several turns of it, where one
+    Short loops: each has few enough instructions that the processor overlaps several turns of it, where one
     long loop would wait for its own chain of results.
     """
     for i in range(deviation.size):
         s = vol[i] * root[i]
         s = s if s > DEVIATION_MIN else DEVIATION_MIN
-        deviation[i] = s if s < DEVIATION_MAX else DEVIATION_MAX
-    for i in range(deviation.size):
-        d1[i], minus_d2[i] = _reach(forward[i], strike[i], deviation[i])
+        s = s if s < DEVIATION_MAX else DEVIATION_MAX
+        deviation[i] = s
+        d1[i], minus_d2[i] = _reach(forward[i], strike[i], s)
     for i in range(deviation.size):
         phi[i] = density(abs(d1[i]))
 
@@ -104,8 +107,8 @@ def _prices(
     """Fill out, (cells,), in the layout of `Cells`."""
     root = root_of(tau)
     columns = out.size // max(1, strike.size)
-    k, r, d, call = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK, np.bool_)
-    s, d1, minus_d2, phi = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    call, work = np.empty(BLOCK, np.bool_), work_rows(7)
+    k, r, d, s, d1, minus_d2, phi = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
     for start in range(0, out.size, BLOCK):
         size = min(BLOCK, out.size - start)
         spread(strike, start, columns, k[:size])
@@ -130,47 +133,47 @@ def _greeks(
     out: FloatArray,
 ) -> None:
     """Fill out, (5, cells), with price, delta, gamma, vega, theta; otherwise as `_prices`."""
-    root, rate = root_of(tau), rate_of(discount, tau)
+    root = root_of(tau)
+    rate, pace = rate_of(discount, tau), pace_of(root)
     columns = out.shape[1] // max(1, strike.size)
-    k, r, d, call = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK, np.bool_)
-    s, d1, minus_d2, phi = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    rates, ratio, inverse = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    # All of a block lies in one array: LLVM then needs few checks that results and arguments overlap, of which it
+    # would not make many, and the last loop below becomes vector code.
+    call, work = np.empty(BLOCK, np.bool_), work_rows(16)
+    k, r, d, rates, paces, s = work[0], work[1], work[2], work[3], work[4], work[5]
+    d1, minus_d2, phi, n1, t2 = work[6], work[7], work[8], work[9], work[10]
+    price, delta, gamma, vega, theta = work[11], work[12], work[13], work[14], work[15]
     for start in range(0, out.shape[1], BLOCK):
         size = min(BLOCK, out.shape[1] - start)
         end = start + size
         spread(strike, start, columns, k[:size])
         spread(root, start, columns, r[:size])
         spread(discount, start, columns, d[:size])
+        spread(rate, start, columns, rates[:size])
+        spread(pace, start, columns, paces[:size])
         spread(is_call, start, columns, call[:size])
         f, v = forward[start:end], vol[start:end]
-        spread(rate, start, columns, rates[:size])
         _prepare(f, k, v, r, s[:size], d1, minus_d2, phi)
-        n1, t2 = d1, minus_d2
         for i in range(size):
-            ratio[i], n1[i], t2[i] = _tails(d1[i], minus_d2[i], phi[i])
-        price, delta, gamma = out[0, start:end], out[1, start:end], out[2, start:end]
-        vega, theta = out[3, start:end], out[4, start:end]
-        # One loop a result: few arrays in each, so LLVM checks them for overlap and vectorizes.
+            price[i], n1[i], t2[i] = _tails(d1[i], minus_d2[i], phi[i])
         for i in range(size):
-            price[i] = _price(f[i], k[i], d[i], call[i], ratio[i])
-        for i in range(size):
-            inverse[i] = 1.0 / (f[i] if f[i] > TINY else TINY)
-        for i in range(size):
+            price[i] = _price(f[i], k[i], d[i], call[i], price[i])
+            a = f[i] if f[i] < k[i] else k[i]
+            weight = d[i] * (a * phi[i])  # D F phi(d1), whichever of forward and strike is a
+            scale = f[i] * s[i]
+            inverse = 1.0 / (scale if scale > TINY else TINY)
+            inverse_forward = s[i] * inverse
             # Where the put is out of the money, N(-d1) is the tail t2 that belongs to a, seen from b.
-            tail = t2[i] * (k[i] * inverse[i])
+            tail = t2[i] * (k[i] * inverse_forward)
             tail = 1.0 - n1[i] if f[i] < k[i] else tail
             tail = tail if tail < 1.0 else 1.0
             upper = n1[i] if f[i] < k[i] else 1.0 - tail
             delta[i] = d[i] * (upper if call[i] else -tail)
-        for i in range(size):
-            a = f[i] if f[i] < k[i] else k[i]
-            phi[i] = d[i] * (a * phi[i])  # D F phi(d1), whichever of forward and strike is a
-            vega[i] = phi[i] * r[i]
-        for i in range(size):
-            scale = f[i] * s[i]
-            value = phi[i] * inverse[i] / (scale if scale > TINY else TINY)
-            gamma[i] = value if s[i] > DEVIATION_MIN else 0.0
-        fill_theta(rates, price, phi, v, r, theta)
+            gamma[i] = weight * inverse * inverse_forward if s[i] > DEVIATION_MIN else 0.0
+            vega[i] = weight * r[i]
+            speed = v[i] * paces[i]
+            theta[i] = rates[i] * price[i] - weight * (speed if speed < SPEED_MAX else SPEED_MAX)
+        for j in range(5):
+            copy(work[11 + j, :size], out[j, start:end])
 
 
 def black76(

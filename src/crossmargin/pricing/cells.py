@@ -9,14 +9,17 @@ from numpy.typing import ArrayLike, DTypeLike
 from crossmargin.pricing.normal import inlined, kernel, log_ratio_over
 from crossmargin.units import Array, BoolArray, FloatArray
 
-BLOCK = 248
-"""Cells a kernel works on at a time: its intermediate arrays stay in the first-level cache, and their distance
-is no multiple of a page, which would let unrelated loads and stores wait for each other."""
+BLOCK = 152
+"""Cells a kernel works on at a time: its intermediate arrays stay in the first-level cache. A multiple of 8, the
+numbers in the widest register; the distance of the arrays is no divisor of a page, which would make unrelated
+loads and stores wait for each other."""
 
 FINITE_MAX = float(np.finfo(np.float64).max)
 SMALLEST = float(np.finfo(np.float64).tiny)
-PACE_MAX = 1e300
-"""Highest vol / (2 root of time) that enters theta: it meets a density of zero there, and must not be infinite."""
+TAU_MIN = 1e-150
+"""Years (and their square root) below which no time is left for theta."""
+SPEED_MAX = 1e300
+"""Highest vol / (2 sqrt(tau)) that enters theta: it meets a density of zero there, and must not be infinite."""
 
 Domain = tuple[float, float, str]
 ANY: Domain = (-FINITE_MAX, FINITE_MAX, "any finite number")
@@ -155,6 +158,24 @@ def _over(shape: tuple[int, ...], array: Array) -> Array:
 
 
 @inlined
+def work_rows(rows: int) -> FloatArray:
+    """Return an uninitialised (rows, BLOCK), each row on a 64-byte boundary.
+
+    A vector load or store that straddles two cache lines takes twice as long, and where an allocator puts many small
+    arrays is chance. In one array LLVM also knows which of them cannot overlap.
+    """
+    memory = np.empty(rows * BLOCK + 8)
+    skip = -(memory.ctypes.data // 8) % 8
+    return memory[skip : skip + rows * BLOCK].reshape((rows, BLOCK))
+
+
+@inlined
+def copy(source: FloatArray, out: FloatArray) -> None:
+    for i in range(source.size):
+        out[i] = source[i]
+
+
+@inlined
 def fill(value: Any, out: Array) -> None:
     for i in range(out.size):
         out[i] = value
@@ -188,17 +209,16 @@ def rate_of(discount: FloatArray, tau: FloatArray) -> FloatArray:
     """Return the continuous rate -ln(discount) / tau a year; 0 where no time is left."""
     rate = np.empty(discount.size)
     for i in range(rate.size):
-        years = tau[i] if tau[i] > SMALLEST else 1.0
-        rate[i] = log_ratio_over(1.0, discount[i], 1.0) / years if tau[i] > SMALLEST else 0.0
+        value = log_ratio_over(1.0, discount[i], tau[i] if tau[i] > TAU_MIN else TAU_MIN)
+        rate[i] = value if tau[i] > TAU_MIN else 0.0
     return rate
 
 
 @inlined
-def fill_theta(
-    rate: FloatArray, price: FloatArray, weight: FloatArray, vol: FloatArray, root: FloatArray, theta: FloatArray
-) -> None:
-    """Fill theta = rate * price - weight * vol / (2 root); weight is vega / root; 0 where no time is left."""
-    for i in range(theta.size):
-        pace = 0.5 * vol[i] / (root[i] if root[i] > 0.0 else 1.0)
-        value = rate[i] * price[i] - weight[i] * (pace if pace < PACE_MAX else PACE_MAX)
-        theta[i] = value if root[i] > 0.0 else 0.0
+def pace_of(root: FloatArray) -> FloatArray:
+    """Return d sqrt(tau) / d tau = 1 / (2 sqrt(tau)) from sqrt(tau); 0 where no time is left."""
+    pace = np.empty(root.size)
+    for i in range(pace.size):
+        value = 0.5 / (root[i] if root[i] > TAU_MIN else TAU_MIN)
+        pace[i] = value if root[i] > TAU_MIN else 0.0
+    return pace
