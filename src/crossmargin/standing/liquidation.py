@@ -132,6 +132,7 @@ class _Scan:
             self.crossing_pair, self.position[crossing], self.position[crossing + 1], self.breach[crossing]
         )
         self.into_breach = self.breach[crossing + 1]
+        self.crossing_below = self.position[crossing + 1] <= 0.0
 
     def _points(self) -> tuple[IntArray, FloatArray]:
         """Return scan points: geometric steps from now to the ends of the search, and the bends in between."""
@@ -173,7 +174,7 @@ class _Scan:
         for a in np.unique(asset[rows]).tolist():
             mine = asset[rows] == a
             for move in standing.rules.model.bends(terms.assets[a]).tolist():
-                if move != 0.0:
+                if move != 0.0 and move > -1.0:
                     pairs.append(owner[rows][mine])
                     positions.append(strike[mine] - np.log1p(move))
         pair, position = np.concatenate(pairs), np.concatenate(positions)
@@ -257,9 +258,10 @@ class _Scan:
         count = len(pool)
         below, above = np.full(count, np.nan), np.full(count, np.nan)
         roots = self.price(self.crossing_pair, self.root)
-        under, over = self.root < 0, self.root >= 0
+        # Now is a scan point, so each crossing lies on one side of it; its root may be now itself.
+        under = self.crossing_below
         np.fmax.at(below, self.crossing_pair[under], roots[under])
-        np.fmin.at(above, self.crossing_pair[over], roots[over])
+        np.fmin.at(above, self.crossing_pair[~under], roots[~under])
         now = np.flatnonzero(self.position == 0.0)
         inside = np.zeros(count, dtype=np.bool_)
         inside[self.pair[now]] = self.breach[now]
