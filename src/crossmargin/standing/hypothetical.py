@@ -119,10 +119,13 @@ class Hypothetical:
         moved = self.asset[pair][state]
         step = move[state]
         factor = self._fx_factor(pair, move)
-        here = terms.underlying[instrument] == moved
+        step = np.where(terms.underlying[instrument] == moved, step, 0.0)
+        # A contract whose own price stays positive makes the relative move of an index that need not.
+        relative = self.any_domain[pair][state] & ~terms.any_domain[instrument] & (step != 0.0)
+        step[relative] /= valuation.index[instrument[relative]]
         new = valuation.moved(
             instrument,
-            np.where(here, step, 0.0),
+            step,
             factor(terms.settle[instrument], state),
             factor(terms.quote[instrument], state),
         )
