@@ -59,6 +59,8 @@ class Valuation:
     """(rows,) value of one unit of the settle and of the quote asset, in the reporting currency."""
     fx: FloatArray
     """(assets,) value of one unit of each asset in the reporting currency; NaN where unknown."""
+    priced_in: IntArray
+    """(assets,) the asset whose value this one's follows, its price being stated in it; -1 where there is none."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -239,6 +241,13 @@ class _Resolver:
         for a, asset in enumerate(terms.assets):
             found = self._fx(asset.symbol, asset=a) if assets[a] else self._fx_or_none(asset.symbol)
             fx[a] = np.nan if found is None else found
+        stated = {market.currency, *market.fx}
+        priced_in = [
+            terms.asset_number.get(self._quote(asset.symbol), -1)
+            if asset.symbol in market.prices and asset.symbol not in stated
+            else -1
+            for asset in terms.assets
+        ]
         return Valuation(
             market=market,
             catalogue=terms,
@@ -255,6 +264,7 @@ class _Resolver:
             settle_fx=settle_fx,
             quote_fx=quote_fx,
             fx=fx,
+            priced_in=np.array(priced_in, dtype=np.int64),
             warnings=tuple(self.warnings),
         )
 

@@ -48,7 +48,7 @@ class Hypothetical:
         self.asset = asset
         terms = standing.valuation.catalogue
         self.any_domain: BoolArray = np.isin(asset, terms.underlying[terms.any_domain])
-        self._followers = np.unique(terms.quote[terms.underlying == standing.valuation.currency])
+        self._followers = _followers(standing)
         self._cut(*(_everything if whole else _touched)(standing, pool, asset))
 
     def balances(self, pair: IntArray) -> tuple[IntArray, IntArray]:
@@ -146,16 +146,22 @@ class Hypothetical:
         """Return a function (asset, state) -> what the value of one unit is multiplied by.
 
         The asset that moves takes the move; where that is the reporting currency itself, the assets it is quoted
-        in move the other way. Prices that may be negative are no asset's value.
+        in move the other way. An asset whose price is stated in one that moves moves along: its price is held, not
+        its value. Prices that may be negative are no asset's value.
         """
         moved = self.asset[pair]
         ratio = np.where(self.any_domain[pair], 1.0, 1.0 + move)
         is_currency = moved == self.standing.valuation.currency
+        priced_in = self.standing.valuation.priced_in
 
         def factor(asset: IntArray, state: IntArray) -> FloatArray:
             follows = is_currency[state] & np.isin(asset, self._followers)
             own = (asset == moved[state]) & ~is_currency[state]
-            return np.where(follows, 1.0 / ratio[state], np.where(own, ratio[state], 1.0))
+            found = np.where(follows, 1.0 / ratio[state], np.where(own, ratio[state], 1.0))
+            along = np.flatnonzero(priced_in[asset] >= 0)
+            if len(along):
+                found[along] *= factor(priced_in[asset[along]], state[along])
+            return found
 
         return factor
 
@@ -186,11 +192,8 @@ def _touched(
     leg_pool, balance_pool = pools.leg_pool, pools.balance_pool
     balance_component = component[pools.balance_asset]
 
-    follows = asset == standing.valuation.currency
-    followers = np.unique(terms.quote[terms.underlying == standing.valuation.currency])
-    wanted_pool = np.concatenate((pool, *(pool[follows] for _ in followers)))
-    wanted_asset = np.concatenate((asset, *(np.full(int(follows.sum()), f) for f in followers)))
-    wanted_pair = np.concatenate((np.arange(len(pool)), *(np.flatnonzero(follows) for _ in followers)))
+    wanted_pair, wanted_asset = _moving_along(standing, asset)
+    wanted_pool = pool[wanted_pair]
 
     direct = [
         _join(wanted_pool * assets + wanted_asset, leg_pool * assets + column) for column in (underlying, settle, quote)
@@ -217,6 +220,27 @@ def _touched(
     balance_pair = np.concatenate((balance_pair, linked[0][more[0]]))
     balance = np.concatenate((balance, in_block[more[1]]))
     return _distinct(pair, leg), _distinct(balance_pair, balance)
+
+
+def _followers(standing: Standing) -> IntArray:
+    """Return the assets the reporting currency is quoted in: they move the other way."""
+    terms = standing.valuation.catalogue
+    return np.unique(terms.quote[terms.underlying == standing.valuation.currency])
+
+
+def _moving_along(standing: Standing, asset: IntArray) -> tuple[IntArray, IntArray]:
+    """Return (pair, asset) columns: what changes in value when each pair's asset moves, itself among it."""
+    pair, found = np.arange(len(asset)), asset
+    follows = np.flatnonzero(asset == standing.valuation.currency)
+    for follower in _followers(standing).tolist():
+        pair, found = np.append(pair, follows), np.append(found, np.full(len(follows), follower))
+    new_pair, new = pair, found
+    while len(new):
+        # Those whose price is stated in what has just been found.
+        left, right = _join(new, standing.valuation.priced_in)
+        new_pair, new = new_pair[left], right
+        pair, found = np.append(pair, new_pair), np.append(found, new)
+    return _distinct(pair, found)
 
 
 def _components(block: IntArray, links: IntArray, currency: int) -> IntArray:
