@@ -244,9 +244,9 @@ class _Resolver:
         stated = {market.currency, *market.fx}
         priced_in = [
             terms.asset_number.get(self._quote(asset.symbol), -1)
-            if asset.symbol in market.prices and asset.symbol not in stated
+            if asset.symbol in market.prices and asset.symbol not in stated and not np.isnan(fx[a])
             else -1
-            for asset in terms.assets
+            for a, asset in enumerate(terms.assets)
         ]
         return Valuation(
             market=market,
