@@ -1,0 +1,100 @@
+"""`crossmargin demo`: what crossmargin does, in one page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crossmargin.cli.verbs import verb
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+EXPLAINED = "silas-options"
+"""The account of the demo book that is told in full: options on two coins, near its limits."""
+
+
+def demo() -> int:
+    """Show what crossmargin does, on a book that ships with it.
+
+    Needs no input and ends by itself.
+    """
+    from crossmargin.cli.books import DEMO, evaluated, index_of, only_account, option_worth_of
+    from crossmargin.cli.console import answers, warn
+    from crossmargin.cli.explanation import explanation
+    from crossmargin.cli.standings import footer, standings
+
+    standing, document = evaluated(DEMO)
+    console = answers()
+    index = index_of(standing)
+    console.print(_opening(document))
+    console.print(standings(document, index, console.width))
+    console.print(footer(document))
+    console.print()
+    console.rule("one account, explained", style="dim")
+    one = {**document, "totals": dict(document["totals"])}
+    only_account(one, EXPLAINED)
+    for part in explanation(one, EXPLAINED, index, option_worth_of(standing)):
+        console.print(part)
+    console.print()
+    console.rule("what cross margin saved", style="dim")
+    console.print(_saved(document))
+    console.print(_next())
+    warn(document["warnings"])
+    return 0
+
+
+def _opening(document: dict[str, Any]) -> Text:
+    from rich.text import Text
+
+    text = Text()
+    text.append("A made-up trading house", style="bold")
+    text.append(
+        f": {len(document['accounts'])} accounts trade bitcoin, ether, shares, oil and euros, with collateral in\n"
+        "dollars, USDC, bitcoin, ether and euros. Everything an account has offsets in one requirement; one position\n"
+        "is fenced off on its own, and two accounts of one owner are margined as one pool.\n"
+    )
+    return text
+
+
+def _saved(document: dict[str, Any]) -> Text:
+    from math import fsum
+
+    from rich.text import Text
+
+    from crossmargin.cli.figures import money, percent
+
+    rows = [account for account in document["accounts"] if account["pool"] is None] + document["pools"]
+    alone = fsum(row["isolated_margin"] for row in rows)
+    together = fsum(row["maintenance_margin"] for row in rows)
+    most = max(rows, key=lambda row: row["isolated_margin"] - row["maintenance_margin"])
+    currency = document["currency"]
+    text = Text()
+    text.append(f"Margined position by position this book would need {money(alone)} {currency}; as pools it needs ")
+    text.append(f"{money(together)}", style="bold")
+    text.append(f",\n{percent(1.0 - together / alone)} less. ", style="bold green")
+    text.append(
+        f"{most['id']} gains most: {money(most['isolated_margin'])} becomes {money(most['maintenance_margin'])},"
+        " for what it is short\nin one contract it is long in another.\n"
+    )
+    return text
+
+
+def _next() -> Text:
+    from rich.text import Text
+
+    text = Text("Try next\n", style="bold")
+    for command, why in (
+        ("crossmargin explain rosa-macro demo", "the account that gets a margin call"),
+        (f"crossmargin explain {EXPLAINED} demo --scenario worst", "position by position in its worst scenario"),
+        ("crossmargin margin demo --rules standard --sort utilization", "the same book under another rule book"),
+        ("crossmargin rules diff grid standard", "why the numbers differ"),
+        ("crossmargin margin demo --json", "every number, for programs"),
+        ("crossmargin init my-book --demo", "a copy of this book to change"),
+    ):
+        text.append(f"  {command:<62}", style="cyan not bold")
+        text.append(f"{why}\n", style="dim not bold")
+    text.rstrip()
+    return text
+
+
+app = verb("demo", demo, ["crossmargin demo"])

@@ -1,0 +1,62 @@
+"""`crossmargin init`: a book to start from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from crossmargin.cli.verbs import verb
+
+
+def init(
+    folder: Annotated[str, Parameter(name="DIR", help="A folder, made where it is missing.")],
+    /,
+    *,
+    demo: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Write the book of `crossmargin demo` instead.")
+    ] = False,
+) -> int:
+    """Write a small book to start from: a TOML document with comments.
+
+    Nothing is ever overwritten.
+    """
+    from shlex import quote
+
+    from crossmargin.cli.console import answers
+
+    if demo:
+        path, account = _write_demo(folder), "silas-options"
+    else:
+        from crossmargin.files import starter_book
+
+        path, account = str(starter_book(folder)), "alice"
+    console = answers()
+    console.print(f"wrote {path}", soft_wrap=True)
+    console.print(f"next: crossmargin margin {quote(path)}", soft_wrap=True)
+    console.print(f"      crossmargin explain {account} {quote(path)}", soft_wrap=True)
+    return 0
+
+
+def _write_demo(folder: str) -> str:
+    from pathlib import Path
+
+    from crossmargin.cli.books import demo_text
+    from crossmargin.errors import InvalidFile
+
+    place = Path(folder)
+    path = place / "book.toml"
+    if place.exists() and not place.is_dir():
+        raise InvalidFile(folder, "a file", "a folder, or a name for a new one")
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(demo_text())
+    except FileExistsError:
+        raise InvalidFile(str(path), "a book already", "a folder without one") from None
+    except OSError as error:
+        raise InvalidFile(folder, error.strerror or str(error), "a folder that can be written to") from None
+    return str(path)
+
+
+app = verb("init", init, ["crossmargin init my-book", "crossmargin init my-demo --demo"])
