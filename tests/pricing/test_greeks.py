@@ -86,3 +86,16 @@ def test_greeks_are_finite_and_signed_for_any_valid_input(forward, strike, vol, 
         assert gamma >= 0
         assert vega >= 0
         assert not np.isnan([price, delta, gamma, vega, theta]).any()
+
+
+@pytest.mark.parametrize("greeks", [black76_greeks, bachelier_greeks])
+def test_greeks_land_in_the_array_that_is_given(greeks):
+    strike = np.linspace(50.0, 150.0, 400)
+    for forward in (100.0, np.full((7, 1), 100.0)):
+        fresh = greeks(forward, strike, 0.3, 0.5, 0.99, True)
+        out = np.empty((5, *fresh.price.shape))
+        given = greeks(forward, strike, 0.3, 0.5, 0.99, True, out=out)
+        assert np.array_equal(out, np.array(fresh))
+        assert all(np.shares_memory(column, out) for column in given)
+    with pytest.raises(ValueError, match="out: found"):
+        greeks(100.0, strike, 0.3, 0.5, 0.99, True, out=np.empty((4, 400)))

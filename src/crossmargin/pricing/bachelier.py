@@ -19,6 +19,7 @@ from crossmargin.pricing.cells import (
     copy,
     pace_of,
     rate_of,
+    result_array,
     root_of,
     scenario_cells,
     spread,
@@ -195,6 +196,7 @@ def bachelier_greeks(
     tau: ArrayLike,
     discount: ArrayLike,
     is_call: ArrayLike,
+    out: FloatArray | None = None,
 ) -> Greeks:
     """Return prices with delta, gamma, vega and theta; arguments as in `bachelier`, units at the room's door.
 
@@ -202,6 +204,6 @@ def bachelier_greeks(
     value (half of it at the money); without time, vega and theta are 0.
     """
     cells, shape = cells_of(forward, strike, vol, tau, discount, is_call, ANY)
-    out = np.empty((5, cells.forward.size))
-    _greeks(*cells, out)
-    return Greeks(*(row.reshape(shape) for row in out))
+    out = result_array(out, (5, *shape))
+    _greeks(*cells, out.reshape(5, cells.forward.size))
+    return Greeks(*out)

@@ -24,6 +24,7 @@ from crossmargin.pricing.cells import (
     copy,
     pace_of,
     rate_of,
+    result_array,
     root_of,
     scenario_cells,
     spread,
@@ -235,6 +236,7 @@ def black76_greeks(
     tau: ArrayLike,
     discount: ArrayLike,
     is_call: ArrayLike,
+    out: FloatArray | None = None,
 ) -> Greeks:
     """Return prices with delta, gamma, vega and theta; arguments as in `black76`, units at the room's door.
 
@@ -242,6 +244,6 @@ def black76_greeks(
     value (half of it at the money); without time, vega and theta are 0.
     """
     cells, shape = cells_of(forward, strike, vol, tau, discount, is_call, NOT_NEGATIVE)
-    out = np.empty((5, cells.forward.size))
-    _greeks(*cells, out)
-    return Greeks(*(row.reshape(shape) for row in out))
+    out = result_array(out, (5, *shape))
+    _greeks(*cells, out.reshape(5, cells.forward.size))
+    return Greeks(*out)

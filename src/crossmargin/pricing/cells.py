@@ -146,11 +146,16 @@ def scenario_cells(
         checked("discount", discount, POSITIVE),
         _contiguous(is_call, np.bool_),
     )
+    return cells, result_array(out, shape)
+
+
+def result_array(out: FloatArray | None, shape: tuple[int, ...]) -> FloatArray:
+    """Return `out` if results of `shape` can be written into it, a new array if it is None."""
     if out is None:
-        out = np.empty(shape)
-    elif out.shape != shape or out.dtype != np.float64 or not out.flags.c_contiguous:
+        return np.empty(shape)
+    if out.shape != shape or out.dtype != np.float64 or not out.flags.c_contiguous:
         raise ValueError(f"out: found {out.dtype} of shape {out.shape}; allowed: contiguous float64 of shape {shape}")
-    return cells, out
+    return out
 
 
 def _over(shape: tuple[int, ...], array: Array) -> Array:

@@ -1,0 +1,145 @@
+"""Print the coefficients of pricing/normal.py and pricing/implied.py, and how far off they are.
+
+The minimax fits run Remez' exchange in 60-digit arithmetic on the relative error of a quotient of polynomials p / q,
+q(0) = 1. On a reference of n + m + 2 points the error must alternate with one size E:
+
+    p(u) = f(u) q(u) (1 + (-1)**i E),
+
+solved by Newton's method in E; then each point moves to the extremum of its sign. The Mills ratio is fitted on 0 to
+110 in the variable t of u = 2 t / (1 - t), which spreads the points as the function bends. The first guesses of the
+implied vol are least-squares fits in double precision.
+
+Needs mpmath beside the development environment: `pip install mpmath`, then `python tools/fit_normal.py`.
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import mpmath as mp
+import numpy as np
+from scipy.optimize import least_squares
+from scipy.special import erfcx, ndtri
+
+Number = mp.mpf
+Function = Callable[[Number], Number]
+
+GRID = 2_400
+MILLS_END = 110
+mp.mp.dps = 60
+
+
+def polynomial(coefficients: list[Number], u: Number) -> Number:
+    return mp.polyval(coefficients[::-1], u)
+
+
+def remez(f: Function, u_of: Function, n: int, m: int) -> tuple[list[Number], list[Number], Number]:
+    """Return p (degree n), q (degree m) and the largest relative error of p / q over u_of(0 to 1)."""
+    grid = [u_of((1 - mp.cos(mp.pi * i / GRID)) / 2) for i in range(GRID + 1)]
+    values = [f(u) for u in grid]
+    size = n + m + 2
+    reference = [round(i * GRID / (size - 1)) for i in range(size)]
+    error = mp.mpf(0)
+    q = [mp.mpf(1)] + [mp.mpf(0)] * m
+    for _ in range(30):
+        for _ in range(10):
+            p, q, new = _alternate([(grid[k], values[k]) for k in reference], q, error, n, m)
+            done = abs(new - error) <= abs(new) * mp.mpf(10) ** -12
+            error = new
+            if done:
+                break
+        errors = [polynomial(p, u) / polynomial(q, u) / v - 1 for u, v in zip(grid, values, strict=True)]
+        extrema = _extrema(errors)
+        if len(extrema) < size:
+            raise ValueError(f"only {len(extrema)} extrema of {size}: another degree or variable is needed")
+        while len(extrema) > size:
+            extrema.pop(0 if abs(errors[extrema[0]]) < abs(errors[extrema[-1]]) else -1)
+        reference = extrema
+        worst = max(abs(e) for e in errors)
+        if worst <= abs(error) * mp.mpf("1.001"):
+            break
+    return p, q, worst
+
+
+def _alternate(
+    points: list[tuple[Number, Number]], q: list[Number], error: Number, n: int, m: int
+) -> tuple[list[Number], list[Number], Number]:
+    """Solve p - f q (1 + s E) = 0 at the points, linear in p and q, E by one Newton step."""
+    size = len(points)
+    matrix, right = mp.matrix(size, size), mp.matrix(size, 1)
+    for i, (u, value) in enumerate(points):
+        sign = -1 if i % 2 else 1
+        weight = 1 / (value * (1 + abs(u)) ** max(n, m))
+        before = polynomial(q, u)
+        for j in range(n + 1):
+            matrix[i, j] = weight * u**j
+        for j in range(1, m + 1):
+            matrix[i, n + j] = -weight * value * (1 + sign * error) * u**j
+        matrix[i, size - 1] = -weight * value * sign * before
+        right[i] = weight * value * (1 + sign * error - sign * before * error)
+    solution = list(mp.lu_solve(matrix, right))
+    return solution[: n + 1], [mp.mpf(1), *solution[n + 1 : -1]], solution[-1]
+
+
+def _extrema(errors: list[Number]) -> list[int]:
+    """Return the place of the largest error of each run of one sign."""
+    cuts = [0] + [i for i in range(1, len(errors)) if errors[i] * errors[i - 1] < 0] + [len(errors)]
+    return [max(range(a, b), key=lambda k: abs(errors[k])) for a, b in pairwise(cuts)]
+
+
+def mills(y: Number) -> Number:
+    return mp.sqrt(mp.pi / 2) * mp.exp(y * y / 2) * mp.erfc(y / mp.sqrt(2))
+
+
+def atanh_over_root(u: Number) -> Number:
+    """Return atanh(z) / z for z = sqrt(u)."""
+    return mp.mpf(1) if u == 0 else mp.atanh(mp.sqrt(u)) / mp.sqrt(u)
+
+
+def tail_quantile_guess() -> tuple[np.ndarray, float]:
+    """Fit z = u - (a + b u) / (1 + c u + d u**2), u = sqrt(-2 ln p), to N(-z) = p from 1e-17 to 1/2."""
+    p = np.concatenate([np.linspace(0.5, 0.01, 400), np.logspace(-2, -17, 600)])
+    u = np.sqrt(-2 * np.log(p))
+
+    def off(c: np.ndarray) -> np.ndarray:
+        return u - (c[0] + c[1] * u) / (1 + c[2] * u + c[3] * u * u) + ndtri(p)
+
+    c = least_squares(off, [2.3, 0.3, 1.0, 0.05], xtol=1e-15, ftol=1e-15).x
+    return c, float(np.abs(off(c)).max())
+
+
+def bachelier_guess() -> tuple[np.ndarray, float]:
+    """Fit y**2 / v**2 = (a + b v + c v**2) / (1 + d v + e v**2 + f v**3), v = ln(1 + 1 / ratio), relative in y."""
+    y = np.concatenate([np.logspace(-6, 0, 600), np.linspace(1, 38, 1200)])
+    rest = np.where(y < 20, 1 - y * np.sqrt(np.pi / 2) * erfcx(y / np.sqrt(2)), y**-2 - 3 * y**-4 + 15 * y**-6)
+    v = np.logaddexp(0, y * y / 2 + np.log(2 * np.pi) / 2 - np.log(rest / y))
+
+    def off(c: np.ndarray) -> np.ndarray:
+        fitted = (c[0] + v * (c[1] + v * c[2])) / (1 + v * (c[3] + v * (c[4] + v * c[5])))
+        return np.log(np.abs(fitted)) - 2 * np.log(y / v)
+
+    c = least_squares(off, [0.159, 0.1, 0.1, 0.1, 0.1, 0.05], x_scale="jac", max_nfev=5000, xtol=1e-15, ftol=1e-15).x
+    return c, float(np.abs(off(c)).max() / 2)
+
+
+def main() -> None:
+    end = mp.mpf(MILLS_END) / (MILLS_END + 2)
+    half = mp.log(2) / 2 * mp.mpf("1.0001")
+    fits = {
+        "Mills ratio, y from 0 to 110": (mills, lambda t: 2 * t * end / (1 - t * end), 9, 10),
+        "exp, |r| <= ln(2) / 2": (mp.exp, lambda t: half * (2 * t - 1), 11, 0),
+        "atanh(z) / z in z**2, |z| <= 0.2": (atanh_over_root, lambda t: t * mp.mpf("0.0401"), 7, 0),
+    }
+    for name, (f, u_of, n, m) in fits.items():
+        p, q, worst = remez(f, u_of, n, m)
+        print(f"{name}: relative error {mp.nstr(worst, 3)}")
+        print("  p", *(repr(float(c)) for c in p))
+        if m:
+            print("  q", *(repr(float(c)) for c in q))
+    for name, fit in (("normal quantile", tail_quantile_guess), ("Bachelier's y", bachelier_guess)):
+        coefficients, worst_guess = fit()
+        print(f"{name}: error {worst_guess:.1e}")
+        print("  c", *(f"{c:.6g}" for c in coefficients))
+
+
+if __name__ == "__main__":
+    main()
