@@ -102,8 +102,9 @@ class Positions:
         key = (account.astype(np.int64) * len(catalogue) + instrument) * 2 + isolated
         if (key[1:] < key[:-1]).any():
             order = np.argsort(key, kind="stable")
-            key, account, instrument, isolated = key[order], account[order], instrument[order], isolated[order]
-            quantity, entry_price, collateral = quantity[order], entry_price[order], collateral[order]
+            key, account, instrument = key.take(order), account.take(order), instrument.take(order)
+            isolated, collateral = isolated.take(order), collateral.take(order)
+            quantity, entry_price = quantity.take(order), entry_price.take(order)
             del order
         first, start = _groups(key)
         del key
@@ -204,8 +205,8 @@ def entry_unit_value(catalogue: Catalogue, instrument: IntArray, price: FloatArr
     if len(bad):
         symbol = catalogue.instruments[instrument[bad[0]]].symbol
         raise InvalidBook(f"position {symbol}, entry_price", str(price[bad[0]]), "a price above 0")
-    value = catalogue.contract_size[instrument]
-    reciprocal = (catalogue.inverse & ~option)[instrument]
+    value = catalogue.contract_size.take(instrument)
+    reciprocal = (catalogue.inverse & ~option).take(instrument)
     if reciprocal.any():
         return np.where(reciprocal, -value / np.where(reciprocal, price, 1.0), value * price)
     value *= price
@@ -231,17 +232,22 @@ def _decimal_sums(value: FloatArray, start: IntArray) -> FloatArray:
     added as whole numbers of 10^-2 ... 10^-12, the rest one by one.
     """
     length = np.diff(start)
-    total = value[start[:-1]]
+    total = value.take(start[:-1])
+    if not value.any():
+        return total
     left = np.flatnonzero(length > 1)
     for digits in _SCALES:
         if not len(left):
             break
-        rows, inner = slices(start, left)
+        part, inner = value, start
+        if len(left) < len(length):
+            rows, inner = slices(start, left)
+            part = value.take(rows)
         unit = 10.0**digits
         with np.errstate(over="ignore"):
-            whole = np.rint(value[rows] * unit)
+            whole = np.rint(part * unit)
         # Decimals of at most 15 digits are told apart by their floats: none other is meant.
-        small = (np.abs(whole) < _WHOLE_LARGEST) & (whole / unit == value[rows])
+        small = (np.abs(whole) < _WHOLE_LARGEST) & (whole / unit == part)
         fits = np.logical_and.reduceat(small, inner[:-1]) & (np.diff(inner) <= _ROWS_LARGEST)
         sums = np.add.reduceat(np.where(small, whole, 0.0).astype(np.int64), inner[:-1])
         fits &= np.abs(sums) < 2**53

@@ -132,7 +132,7 @@ def _accounts(table: Table, accounts: AccountRows) -> IntArray:
             "a listed account",
             nearest(name, accounts.ids),
         )
-    return number.to_numpy()[run.to_numpy()]  # type: ignore[no-any-return]
+    return number.to_numpy().take(run.to_numpy())
 
 
 def _numbered(names: pl.Series) -> tuple[list[str], IntArray]:

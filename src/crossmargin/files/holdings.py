@@ -224,7 +224,9 @@ def book_of(
     Raises InvalidBook for isolated collateral that is missing, misplaced or negative, an isolated spot position,
     an entry price that cannot be, a position in an instrument that has expired at `time`, an unknown location.
     """
-    instrument = np.array([catalogue.number[symbol] for symbol in positions.symbols], dtype=np.int64)[positions.symbol]
+    instrument = np.array([catalogue.number[symbol] for symbol in positions.symbols], dtype=np.int64).take(
+        positions.symbol
+    )
     isolated = _isolated(accounts, positions, catalogue, instrument)
     _check_entry_prices(positions, catalogue, instrument)
     if time is not None:
@@ -275,7 +277,7 @@ def book_of(
 
 def _isolated(accounts: AccountRows, positions: PositionRows, catalogue: Catalogue, instrument: IntArray) -> BoolArray:
     default = np.array([MODES.index(mode) for mode in accounts.modes], dtype=np.int8)
-    mode = np.where(positions.mode < 0, default[positions.account], positions.mode)
+    mode = np.where(positions.mode < 0, default.take(positions.account), positions.mode)
     isolated = mode == MODES.index("isolated")
     pledged = ~np.isnan(positions.collateral)
 
@@ -286,7 +288,7 @@ def _isolated(accounts: AccountRows, positions: PositionRows, catalogue: Catalog
             raise InvalidBook(positions.place(row, field), what(row), allowed, f"the position is in {symbol}")
 
     refuse(
-        isolated & (catalogue.kind[instrument] == _SPOT),
+        isolated & (catalogue.kind == _SPOT).take(instrument),
         "margin_mode",
         lambda row: "isolated",
         "cross: a spot position is a balance",
@@ -314,20 +316,25 @@ def _isolated(accounts: AccountRows, positions: PositionRows, catalogue: Catalog
 
 def _check_entry_prices(positions: PositionRows, catalogue: Catalogue, instrument: IntArray) -> None:
     price = positions.entry_price
-    option = catalogue.kind[instrument] == KINDS.index("option")
-    wrong = ((price < 0) | ((price == 0) & ~option)) & ~catalogue.any_domain[instrument]
-    if wrong.any():
-        row = first(wrong)
+    option = catalogue.kind == KINDS.index("option")
+    low = np.flatnonzero(price <= 0)
+    held = instrument[low]
+    wrong = low[((price[low] < 0) | ~option[held]) & ~catalogue.any_domain[held]]
+    if len(wrong):
+        row = int(wrong[0])
         raise InvalidBook(
             positions.place(row, "entry_price"),
             f"{price[row]:g}",
-            "0 or more: an option premium" if option[row] else "a price above 0",
+            "0 or more: an option premium" if option[instrument[row]] else "a price above 0",
             f"prices of {positions.symbols[positions.symbol[row]]} are positive (price_domain)",
         )
 
 
 def _check_alive(positions: PositionRows, catalogue: Catalogue, instrument: IntArray, time: datetime) -> None:
-    expired = (catalogue.expiry[instrument] <= time.timestamp()) & (positions.quantity != 0)
+    over = catalogue.expiry <= time.timestamp()
+    if not over.any():
+        return
+    expired = over.take(instrument) & (positions.quantity != 0)
     if expired.any():
         row = first(expired)
         symbol = positions.symbols[positions.symbol[row]]
