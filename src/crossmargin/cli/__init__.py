@@ -8,6 +8,23 @@ isolated position is in liquidation or bankrupt, or a golden case failed; 2 inpu
 130 interrupted; 141 the reader of stdout has left. Verbs import the library when they run, so that help is quick.
 """
 
-from crossmargin.cli.entrance import main
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
 
 __all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (None: that of this process) and return its exit code; never raises."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given == ["--version"]:
+        # What scripts ask most often needs no parser.
+        from crossmargin import __version__
+
+        print(__version__)
+        return 0
+    from crossmargin.cli.entrance import run
+
+    return run(given)

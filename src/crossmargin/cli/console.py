@@ -15,22 +15,26 @@ WIDTH_OF_A_PIPE = 150
 """Columns where nobody says how wide the page is: enough for every column of a table."""
 
 
-def answers() -> Console:
-    """Return the console of stdout."""
-    return _console(sys.stdout)
+WIDTH_OF_PROSE = 100
+"""The same for help, which is text."""
+
+
+def answers(width: int = WIDTH_OF_A_PIPE) -> Console:
+    """Return the console of stdout; `width` is for where nobody says how wide the page is."""
+    return _console(sys.stdout, width)
 
 
 def notes() -> Console:
     """Return the console of stderr."""
-    return _console(sys.stderr)
+    return _console(sys.stderr, WIDTH_OF_A_PIPE)
 
 
-def _console(stream: TextIO) -> Console:
+def _console(stream: TextIO, width_of_a_pipe: int) -> Console:
     from rich.console import Console
 
     terminal = stream.isatty()
     # Rich would otherwise colour a pipe when told by the environment: a pipe is never coloured here.
-    width = None if terminal or os.environ.get("COLUMNS", "").isdigit() else WIDTH_OF_A_PIPE
+    width = None if terminal or os.environ.get("COLUMNS", "").isdigit() else width_of_a_pipe
     return Console(
         file=stream,
         width=width,

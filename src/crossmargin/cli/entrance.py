@@ -1,4 +1,4 @@
-"""The way in: the list of verbs, and what becomes of errors."""
+"""The list of verbs, and what becomes of errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Group
 
 from crossmargin import __version__
-from crossmargin.cli.console import answers, notes, refuse
+from crossmargin.cli.console import WIDTH_OF_PROSE, answers, notes, refuse
 from crossmargin.errors import InputError
 
 REFUSED, OUR_FAULT, INTERRUPTED, NOBODY_READS = 2, 3, 130, 141
@@ -45,7 +45,7 @@ def build(asked: str | None = None) -> App:
             "so does every verb."
         ),
         group_commands=Group("Options", sort_key=2),
-        console=answers(),
+        console=answers(WIDTH_OF_PROSE),
         error_console=notes(),
     )
     group = Group("Verbs", sort_key=1)
@@ -57,13 +57,16 @@ def build(asked: str | None = None) -> App:
             group=group,
             sort_key=order,
         )
-    app.register_install_completion_command(help="Install shell completion for bash, zsh or fish.")
+    app.command(
+        "crossmargin.cli.completion:install",
+        name="--install-completion",
+        help="Install shell completion for bash, zsh or fish.",
+    )
     return app
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def run(given: Sequence[str]) -> int:
     """Run one command line and return its exit code; never raises."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a letter gets a question mark, not a traceback.
         if hasattr(stream, "reconfigure"):
@@ -94,13 +97,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: Sequence[str]) -> int:
     app = build(given[0] if given else None)
     tokens = [_DASH if token == "-" else token for token in given]
-    result = app(
-        tokens,
-        exit_on_error=False,
-        print_error=False,
-        result_action="return_value",
-    )
+    command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
+    for name, value in bound.arguments.items():
+        if isinstance(value, tuple):
+            bound.arguments[name] = tuple(_undashed(part) for part in value)
+        else:
+            bound.arguments[name] = _undashed(value)
+    result = command(*bound.args, **bound.kwargs)
     return result if isinstance(result, int) else 0
+
+
+def _undashed(value: object) -> object:
+    return "-" if value == _DASH else value
 
 
 def _verb(given: Sequence[str]) -> str:
