@@ -109,7 +109,11 @@ def write_folder(document: dict[str, Any], folder: Path, *, parquet: bool = Fals
         "balances": [{"account": a["id"], **row} for a in document["accounts"] for row in a["balances"]],
         "positions": [{"account": a["id"], **row} for a in document["accounts"] for row in a["positions"]],
     }
-    required = {"balances": ("account", "asset", "amount"), "positions": ("account", "symbol", "quantity")}
+    required = {
+        "accounts": ("id",),
+        "balances": ("account", "asset", "amount"),
+        "positions": ("account", "symbol", "quantity"),
+    }
     for name, entries in rows.items():
         columns = list(dict.fromkeys([*required.get(name, ()), *(column for entry in entries for column in entry)]))
         if parquet:

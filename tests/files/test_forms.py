@@ -320,6 +320,22 @@ def test_the_reporting_currency_may_be_another(tmp_path):
     assert "EUR" in loaded.book.catalogue.asset_number
 
 
+def test_a_spot_position_of_an_isolated_account_is_a_balance(tmp_path):
+    account = {"id": "a", "mode": "isolated", "positions": [{"symbol": "BTC/USD", "quantity": "0.5"}]}
+    document = {"time": TIME, "instruments": INSTRUMENTS, "accounts": [account]}
+    book = read_book(write_json(document, tmp_path / "b.json")).book
+    assert book.positions.isolated.tolist() == [False]
+    assert book.balances.amount.tolist() == [0.5]
+
+
+@pytest.mark.parametrize("parquet", [False, True])
+def test_tables_without_rows_are_an_empty_book(parquet, tmp_path):
+    document = {"time": TIME, "instruments": INSTRUMENTS, "market": MARKET, "accounts": []}
+    folder = write_folder(document, tmp_path / "b", parquet=parquet)
+    loaded = read_book(folder)
+    assert (len(loaded.book.accounts), len(loaded.book.positions), len(loaded.book.balances)) == (0, 0, 0)
+
+
 def test_the_room_is_light_to_import():
     code = "import sys, crossmargin.files; assert not {'polars', 'numba', 'narwhals', 'pandas'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)

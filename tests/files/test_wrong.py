@@ -166,6 +166,24 @@ def test_what_is_not_there_is_said_so(tmp_path):
         read_book(put(tmp_path, **RIGHT) / "positions.csv")
 
 
+def test_what_a_terminal_would_obey_is_shown_escaped(tmp_path):
+    (tmp_path / "book.json").write_text('{"\\u001b[31mred": 1}')
+    with pytest.raises(InvalidBook, match=r"book\.json: \\x1b\[31mred: found an unknown field"):
+        read_book(tmp_path / "book.json")
+
+
+@pytest.mark.parametrize("day", ["20261225", "2026-W52-5", "2026-12-25T00:00:00Z", "25-12-2026"])
+def test_a_date_is_written_in_one_way(day, tmp_path):
+    """Two ways to write one date would be two keys for one forward."""
+    (tmp_path / "book.json").write_text(
+        json.dumps({"time": TIME, "market": {"forwards": {"BTC": {day: 64000}}}, "accounts": []})
+    )
+    with pytest.raises(
+        InvalidMarket, match=r"market\.forwards\.BTC: found the text .*; allowed: a UTC date as YYYY-MM-DD"
+    ):
+        read_book(tmp_path / "book.json")
+
+
 # --- Parquet ----------------------------------------------------------------------------------------------------
 
 

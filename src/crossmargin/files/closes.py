@@ -8,9 +8,8 @@ from pathlib import Path
 
 from crossmargin.errors import InvalidMarket, nearest
 from crossmargin.files.numbers import found, number
-from crossmargin.files.terms import checked_name
+from crossmargin.files.terms import checked_day, checked_name
 from crossmargin.market import History
-from crossmargin.units import iso_date
 
 COLUMNS = ("date", "underlying", "close")
 _FORMS = "a file name; rows of date, underlying, close; those three columns; or {underlying: {date: close}}"
@@ -66,12 +65,7 @@ def _history(rows: Sequence[tuple[object, object, object]], place: Callable[[int
         if not isinstance(name, str):
             raise InvalidMarket(place(k, "underlying"), found(name), "text")
         checked_name(name, place(k, "underlying"), error=InvalidMarket)
-        try:
-            day = iso_date(text) if isinstance(text, str) else None
-        except ValueError:
-            day = None
-        if day is None:
-            raise InvalidMarket(place(k, "date"), found(text), "a UTC date as YYYY-MM-DD")
+        day = checked_day(text, place(k, "date"))
         series = table.setdefault(name, {})
         if day in series:
             raise InvalidMarket(place(k, "date"), f"{name} on {day} a second time", "one close a day")

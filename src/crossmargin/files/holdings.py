@@ -276,9 +276,12 @@ def book_of(
 
 
 def _isolated(accounts: AccountRows, positions: PositionRows, catalogue: Catalogue, instrument: IntArray) -> BoolArray:
-    default = np.array([MODES.index(mode) for mode in accounts.modes], dtype=np.int8)
-    mode = np.where(positions.mode < 0, default.take(positions.account), positions.mode)
-    isolated = mode == MODES.index("isolated")
+    spot = (catalogue.kind == _SPOT).take(instrument)
+    default = np.array([mode == "isolated" for mode in accounts.modes], dtype=np.bool_)
+    # A spot position is a balance whatever the mode of its account.
+    isolated = np.where(
+        positions.mode < 0, default.take(positions.account) & ~spot, positions.mode == MODES.index("isolated")
+    )
     pledged = ~np.isnan(positions.collateral)
 
     def refuse(wrong: BoolArray, field: str, what: Callable[[int], str], allowed: str) -> None:
@@ -288,7 +291,7 @@ def _isolated(accounts: AccountRows, positions: PositionRows, catalogue: Catalog
             raise InvalidBook(positions.place(row, field), what(row), allowed, f"the position is in {symbol}")
 
     refuse(
-        isolated & (catalogue.kind == _SPOT).take(instrument),
+        isolated & spot,
         "margin_mode",
         lambda row: "isolated",
         "cross: a spot position is a balance",

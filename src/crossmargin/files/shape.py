@@ -31,8 +31,12 @@ def shaped(value: object, kind: Any, refuse: Callable[[Path, str, str, str], Inp
 
 def written(path: Path) -> str:
     """Return a path as people write it: accounts[3].positions[0].quantity."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{_shown(part)}" for part in path)
     return text.removeprefix(".") or "the document"
+
+
+def _shown(key: str) -> str:
+    return key if key.isprintable() else ascii(key)[1:-1]
 
 
 def _departure(value: object, kind: inspect.Type, path: Path) -> tuple[Path, str, str, str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +12,10 @@ import numpy as np
 from crossmargin.errors import InputError, InvalidMarket, MissingPrice, nearest
 from crossmargin.files.document import MarketEntry, VolEntry
 from crossmargin.files.numbers import found, number
-from crossmargin.files.terms import checked_name
+from crossmargin.files.terms import checked_day, checked_name
 from crossmargin.instruments import KINDS, Catalogue
 from crossmargin.market import History, Mark, Market, SviSlice, VolSlice, VolSurface
-from crossmargin.units import BoolArray, iso_date
+from crossmargin.units import BoolArray
 
 AGREE = 1e-9
 """How closely two ways to state one price must agree, relatively."""
@@ -56,7 +56,7 @@ def market_of(source: MarketSource, *, time: datetime, currency: str) -> Market:
             },
             forwards={
                 name: {
-                    _day(day, f"{at}forwards.{name}"): _number(forward, f"{at}forwards.{name}.{day}")
+                    checked_day(day, f"{at}forwards.{name}"): _number(forward, f"{at}forwards.{name}.{day}")
                     for day, forward in curve.items()
                 }
                 for name, curve in entry.forwards.items()
@@ -64,7 +64,7 @@ def market_of(source: MarketSource, *, time: datetime, currency: str) -> Market:
             vols={
                 name: VolSurface(
                     {
-                        _day(day, f"{at}vols.{name}"): _slice(vol, f"{at}vols.{name}.{day}")
+                        checked_day(day, f"{at}vols.{name}"): _slice(vol, f"{at}vols.{name}.{day}")
                         for day, vol in surface.items()
                     }
                 )
@@ -123,13 +123,6 @@ def _iv(value: object, place: str) -> float | None:
 
 def _numbers(values: Mapping[str, object], place: str) -> dict[str, float]:
     return {name: _number(value, f"{place}.{name}") for name, value in values.items()}
-
-
-def _day(text: str, place: str) -> date:
-    try:
-        return iso_date(text)
-    except ValueError as error:
-        raise InvalidMarket(place, str(error), "a UTC date as YYYY-MM-DD") from None
 
 
 def _slice(entry: VolEntry, place: str) -> SviSlice | VolSlice:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
+from datetime import date
 from decimal import Decimal
 from math import inf
 
-from crossmargin.errors import InputError, InvalidInstrument, UnknownSymbol, nearest
+from crossmargin.errors import InputError, InvalidInstrument, InvalidMarket, UnknownSymbol, nearest
 from crossmargin.files.document import AssetEntry, InstrumentEntry
 from crossmargin.files.entries import Entries
 from crossmargin.files.numbers import decimal, found, number
 from crossmargin.instruments import Asset, Instrument, instrument_of, parse_symbol
-from crossmargin.units import NAME_LENGTH_MAX
+from crossmargin.units import NAME_LENGTH_MAX, iso_date
 
 _NUMBERS = ("contract_size", "strike", "tick_size", "lot_size")
 _NAMED_BY_SYMBOL = ("underlying", "quote", "settle", "inverse", "option_type", "strike", "expiry")
@@ -26,6 +27,17 @@ def checked_name(name: str, place: str, *, error: type[InputError] = InvalidInst
     if not name.isprintable():
         raise error(place, f"the text {ascii(name)[:80]}", "printable characters")
     return name
+
+
+def checked_day(text: object, place: str) -> date:
+    """Return a date written as YYYY-MM-DD; raise InvalidMarket for any other way to write one."""
+    try:
+        day = iso_date(text) if isinstance(text, str) else None
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != text:
+        raise InvalidMarket(place, found(text), "a UTC date as YYYY-MM-DD")
+    return day
 
 
 def instruments_of(entries: Entries[InstrumentEntry]) -> dict[str, Instrument]:
