@@ -78,7 +78,7 @@ def _pairs(standing: Standing) -> tuple[IntArray, IntArray]:
 
 
 def _index(standing: Standing, pool: IntArray, asset: IntArray) -> FloatArray:
-    """Return the price now of each pair's asset: the index of a contract the pool holds on it, else its value."""
+    """Return the price now of each pair's asset: its stated index, else that of a contract held, else its value."""
     valuation, pools = standing.valuation, standing.pools
     assets = len(valuation.catalogue.assets)
     key = pools.leg_pool * assets + valuation.catalogue.underlying[pools.leg_instrument]
@@ -90,7 +90,9 @@ def _index(standing: Standing, pool: IntArray, asset: IntArray) -> FloatArray:
         leg = order[at]
         found = key[leg] == wanted
         index = np.where(found, valuation.index[pools.leg_instrument[leg]], index)
-    return index
+    # The same for every pool where the market states it, whatever its contracts are quoted in.
+    stated = np.array([standing.market.prices.get(a.symbol, np.nan) for a in valuation.catalogue.assets])[asset]
+    return np.where(np.isnan(stated), index, stated)
 
 
 class _Scan:
