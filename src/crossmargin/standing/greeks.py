@@ -85,7 +85,8 @@ def _unit_greeks(standing: Standing) -> tuple[FloatArray, FloatArray, FloatArray
     price = valuation.mark[straight]
     # Inverse: v = -size / P (1 + m), so v' = size / P, and v'' + 2 v' is 0.
     step = np.where(terms.any_domain[straight], valuation.index[straight], price)
-    delta[straight] = size[straight] * np.where(terms.inverse[straight], 1.0 / price, step)
+    inverse = terms.inverse[straight]
+    delta[straight] = size[straight] * np.where(inverse, 1.0 / np.where(inverse, price, 1.0), step)
     for any_domain, formula in ((False, black76_greeks), (True, bachelier_greeks)):
         k = np.flatnonzero(valued & (terms.kind == _OPTION) & (terms.any_domain == any_domain))
         if not len(k):
