@@ -120,15 +120,17 @@ class Hypothetical:
         step = move[state]
         factor = self._fx_factor(pair, move)
         step = np.where(terms.underlying[instrument] == moved, step, 0.0)
-        # A contract whose own price stays positive makes the relative move of an index that need not.
-        relative = self.any_domain[pair][state] & ~terms.any_domain[instrument] & (step != 0.0)
-        step[relative] /= valuation.index[instrument[relative]]
+        # A contract whose own price stays positive keeps its distance from an index that need not, like the others.
+        apart = np.flatnonzero(self.any_domain[pair][state] & ~terms.any_domain[instrument] & (step != 0.0))
+        index = valuation.index[instrument[apart]] + step[apart]
+        step[apart] /= valuation.forward[instrument[apart]]
         new = valuation.moved(
             instrument,
             step,
             factor(terms.settle[instrument], state),
             factor(terms.quote[instrument], state),
         )
+        new.index[apart] = index
         balance_state = pools.balance_pool
         price = valuation.fx[pools.balance_asset] * factor(pools.balance_asset, balance_state)
         portfolios, counted = portfolios_of(
