@@ -28,6 +28,13 @@ def group_sums(group: Array, value: FloatArray, count: int) -> FloatArray:
     return np.bincount(group, weights=value, minlength=count).astype(np.float64, copy=False)
 
 
+def distinct(numbers: IntArray, count: int) -> IntArray:
+    """Return the distinct values of `numbers`, rising; all are from 0 to below `count`."""
+    present = np.zeros(count, dtype=np.bool_)
+    present[numbers] = True
+    return np.flatnonzero(present)
+
+
 def slices(start: IntArray, chosen: Array) -> tuple[IntArray, IntArray]:
     """Return (rows, new starts) of the groups `chosen`, in that order, repeats allowed."""
     length = start[chosen + 1] - start[chosen]

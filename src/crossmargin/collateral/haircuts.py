@@ -168,6 +168,8 @@ def _place_factor(
     asset: IntArray,
     location: IntArray,
 ) -> FloatArray:
+    if not any(place.finality_seconds for place in locations):
+        return np.ones(len(asset))
     seconds = np.array([place.finality_seconds for place in locations])[location]
     vols = policy.transfer_vol
     sigma = np.array([vols.get(a.asset_class, vols.get("other", 0.0)) for a in catalogue.assets])[asset]

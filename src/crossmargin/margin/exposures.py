@@ -6,6 +6,7 @@ least, over sets W of things owned outright, of the requirement of all but W plu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -14,7 +15,6 @@ from numba import njit
 
 from crossmargin.margin.model import Portfolios
 from crossmargin.ragged import group_sums, starts
-from crossmargin.scenarios import RiskArray
 from crossmargin.units import BoolArray, FloatArray, IntArray
 
 
@@ -37,27 +37,51 @@ _FOR_INITIAL = [w for w in LeftOut if w != LeftOut.DEARER_THAN_WORTH]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RiskTable:
+    """P&L of one unit of everything a portfolio holds, in blocks; S scenarios a block.
+
+    The worst case of each block is taken on its own: a group of a grid, or the one block of a joint history. Rows
+    of contracts are per contract; rows of assets are relative, per unit of value.
+    """
+
+    pnl: FloatArray
+    """(rows, S) in the reporting currency; a loss is negative."""
+    block: IntArray
+    """(rows,)"""
+    weight: FloatArray
+    """(S,) share of a scenario's loss that counts."""
+    of_contract: IntArray
+    """(valuation rows,) row of a contract; -1 where nothing moves it."""
+    of_settlement: IntArray
+    """(valuation rows,) second row, of a contract whose settle asset moves in another block; -1 elsewhere."""
+    of_asset: IntArray
+    """(assets,) row of an asset; -1 where it does not move."""
+    of_gain: IntArray
+    """(assets,) row of an asset's gains alone."""
+    blocks: tuple[str, ...]
+    """Names of the blocks."""
+    scenario_name: Callable[[int, int], str]
+    """(block, scenario) -> readable name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Exposures:
     """Rows (pool, block, risk row, amount), sorted by pool, then block; E of them.
 
-    A block is a risk array whose worst case is taken on its own: a group of a grid, or the one joint history.
     A holding is a leg (number below L) or a balance (L + its number).
     """
 
+    table: RiskTable
     start: IntArray
     """(P + 1,)"""
     block: IntArray
     row: IntArray
-    """(E,) row of `pnl`."""
+    """(E,) row of the table."""
     amount: FloatArray
     """(E,) contracts, or reporting-currency value for rows of assets."""
     holding: IntArray
     left_out: IntArray
     """(E,) bit w is set where the row is left out of set w."""
-    pnl: FloatArray
-    """(rows, S) P&L of one unit of each row; all blocks have the same number of scenarios."""
-    weight: FloatArray
-    """(S,)"""
     counted: FloatArray
     """(P, SETS) counted value of what each set leaves out, in the reporting currency."""
     counted_of_holding: FloatArray
@@ -66,55 +90,38 @@ class Exposures:
     """(L + B,) bits as in `left_out`."""
 
 
-def exposures(portfolios: Portfolios, arrays: list[RiskArray], initial_factor: FloatArray) -> Exposures:
-    """Return the exposures of pools to risk arrays, one a block, that share their scenario weights.
+def exposures(portfolios: Portfolios, table: RiskTable, initial_factor: FloatArray) -> Exposures:
+    """Return the exposures of pools to a risk table.
 
     Legs are exposed where their underlying or their settle asset moves; unsettled P&L and balances where their
     asset moves. The uncounted rest of a balance gains with its asset and never loses. `initial_factor` (P,) is k,
     for the set of what is dearer than it is worth under initial margin.
     """
     pools, valuation = portfolios.pools, portfolios.valuation
-    terms = valuation.catalogue
     legs, balances = len(portfolios.leg_row), len(portfolios.balance_price)
     leg_pool, balance_pool = pools.leg_pool, pools.balance_pool
-    settle = terms.settle[pools.leg_instrument]
+    settle = valuation.catalogue.settle[pools.leg_instrument]
+    leg, balance = np.arange(legs), np.arange(legs, legs + balances)
     entry_value = -portfolios.entry_value * portfolios.legs(valuation.settle_fx)
     is_long_option = portfolios.is_option & (portfolios.quantity > 0)
     debt_or_counted = portfolios.counted_value
     rest_value = portfolios.rest * portfolios.balance_price
-
-    parts: list[tuple[IntArray, int, IntArray, FloatArray, IntArray]] = []
-    tables: list[FloatArray] = []
-    offset = 0
-    for block, array in enumerate(arrays):
-        local = np.full(len(valuation.instrument), -1, dtype=np.int64)
-        local[array.rows] = np.arange(len(array.rows))
-        row = local[portfolios.leg_row]
-        mine = np.flatnonzero(row >= 0)
-        parts.append((leg_pool[mine], block, offset + row[mine], portfolios.quantity[mine], mine))
-        tables.append(array.pnl)
-        offset += len(array.rows)
-        moving = np.flatnonzero(np.any(array.asset_move != 0.0, axis=1))
-        asset_row = np.full(len(terms.assets), -1, dtype=np.int64)
-        asset_row[moving] = np.arange(len(moving))
-        mine = np.flatnonzero((asset_row[settle] >= 0) & (entry_value != 0.0))
-        parts.append((leg_pool[mine], block, offset + asset_row[settle[mine]], entry_value[mine], mine))
-        held = asset_row[pools.balance_asset]
-        mine = np.flatnonzero((held >= 0) & (debt_or_counted != 0.0))
-        parts.append((balance_pool[mine], block, offset + held[mine], debt_or_counted[mine], legs + mine))
-        mine = np.flatnonzero((held >= 0) & (rest_value != 0.0))
-        gain_only = offset + len(moving)
-        parts.append((balance_pool[mine], block, gain_only + held[mine], rest_value[mine], legs + mine))
-        tables.append(array.asset_move[moving])
-        tables.append(np.maximum(array.asset_move[moving], 0.0))
-        offset += 2 * len(moving)
-    pool = np.concatenate([part[0] for part in parts])
-    blocks = np.concatenate([np.full(len(part[0]), part[1], dtype=np.int64) for part in parts])
-    row, amount, holding = (np.concatenate([part[k] for part in parts]) for k in (2, 3, 4))
-    order = np.lexsort((holding, blocks, pool))
-    pool, blocks, row, amount, holding = pool[order], blocks[order], row[order], amount[order], holding[order]
-    pnl = np.ascontiguousarray(np.concatenate(tables))
-    weight = arrays[0].scenarios.weight
+    pool, row, amount, holding = (
+        np.concatenate(columns)
+        for columns in zip(
+            (leg_pool, table.of_contract[portfolios.leg_row], portfolios.quantity, leg),
+            (leg_pool, table.of_settlement[portfolios.leg_row], portfolios.quantity, leg),
+            (leg_pool, table.of_asset[settle], entry_value, leg),
+            (balance_pool, table.of_asset[pools.balance_asset], debt_or_counted, balance),
+            (balance_pool, table.of_gain[pools.balance_asset], rest_value, balance),
+            strict=True,
+        )
+    )
+    moving = np.flatnonzero((row >= 0) & (amount != 0.0))
+    pool, row, amount, holding = pool[moving], row[moving], amount[moving], holding[moving]
+    block = table.block[row]
+    order = np.lexsort((holding, block, pool))
+    pool, block, row, amount, holding = pool[order], block[order], row[order], amount[order], holding[order]
 
     counted = np.zeros(legs + balances)
     counted[:legs] = np.where(is_long_option, portfolios.leg_value, 0.0)
@@ -125,7 +132,10 @@ def exposures(portfolios: Portfolios, arrays: list[RiskArray], initial_factor: F
     exposed[holding] = True
     owned_balance &= exposed
     owned_option = np.concatenate((is_long_option, np.zeros(balances, dtype=np.bool_)))
-    own = group_sums(holding, amount * worst_of_row(pnl, weight)[row], legs + balances)
+    # Owned amounts are positive, so the worst case of one unit scales.
+    candidates = np.flatnonzero((owned_balance | owned_option)[holding])
+    worst = worst_of_rows(row[candidates], table.pnl, table.weight)
+    own = group_sums(holding[candidates], amount[candidates] * worst, legs + balances)
     k = initial_factor[np.concatenate((leg_pool, balance_pool))]
     owned = owned_balance | owned_option
     bits = np.zeros(legs + balances, dtype=np.int64)
@@ -148,25 +158,27 @@ def exposures(portfolios: Portfolios, arrays: list[RiskArray], initial_factor: F
         axis=1,
     )
     return Exposures(
+        table=table,
         start=starts(pool, pools.count),
-        block=blocks,
+        block=block,
         row=row,
         amount=amount,
         holding=holding,
         left_out=bits[holding],
-        pnl=pnl,
-        weight=weight,
         counted=np.ascontiguousarray(left),
         counted_of_holding=counted,
         holding_left_out=bits,
     )
 
 
-def worst_of_row(pnl: FloatArray, weight: FloatArray) -> FloatArray:
-    """Return the weighted worst loss of one long unit of each row, shape (rows,), 0 or more."""
-    if not len(pnl):
-        return np.zeros(0)
-    return np.asarray(np.maximum((-pnl * weight).max(axis=1), 0.0), dtype=np.float64)
+@njit(cache=True)
+def worst_of_rows(rows: IntArray, pnl: FloatArray, weight: FloatArray) -> FloatArray:
+    """Return the weighted worst loss of one long unit of each of `rows`, shape (n,), 0 or more."""
+    worst = np.zeros(len(rows))
+    for i in range(len(rows)):
+        for s in range(pnl.shape[1]):
+            worst[i] = max(worst[i], -pnl[rows[i], s] * weight[s])
+    return worst
 
 
 def least(losses: FloatArray, counted: FloatArray, factor: FloatArray, *, initial: bool) -> tuple[FloatArray, IntArray]:
@@ -233,19 +245,17 @@ def block_worst_scenarios(
     pnl: FloatArray,
     weight: FloatArray,
     chosen: IntArray,
-    blocks: int,
-) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Return each pool and block's worst scenario and loss under the pool's chosen set, and each row's share.
+) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
+    """Return the worst scenario of every row's pool and block under the pool's chosen set.
 
-    Shapes: (P, blocks) scenario, -1 where nothing is lost; (P, blocks) weighted loss; (E,) share of that loss.
+    Shapes (E,): first row of the segment (pool, block) each row is in; its worst scenario, -1 where nothing is
+    lost; its weighted loss; each row's share of that loss.
     """
-    pools = len(start) - 1
-    scenarios = pnl.shape[1]
-    which = np.full((pools, blocks), -1)
-    worst = np.zeros((pools, blocks))
-    share = np.zeros(len(row))
+    rows, scenarios = len(row), pnl.shape[1]
+    segment, which = np.empty(rows, np.int64), np.full(rows, -1, np.int64)
+    worst, share = np.zeros(rows), np.zeros(rows)
     loss = np.empty(scenarios)
-    for p in range(pools):
+    for p in range(len(start) - 1):
         w = chosen[p]
         e, end = start[p], start[p + 1]
         while e < end:
@@ -257,16 +267,15 @@ def block_worst_scenarios(
                     for s in range(scenarios):
                         loss[s] -= a * pnl[r, s]
                 e += 1
+            most, at = 0.0, -1
             for s in range(scenarios):
-                if loss[s] * weight[s] > worst[p, b]:
-                    worst[p, b] = loss[s] * weight[s]
-                    which[p, b] = s
-            s = which[p, b]
-            if s >= 0:
-                for i in range(first, e):
-                    if not (left_out[i] >> w) & 1:
-                        share[i] = -amount[i] * pnl[row[i], s] * weight[s]
-    return which, worst, share
+                if loss[s] * weight[s] > most:
+                    most, at = loss[s] * weight[s], s
+            for i in range(first, e):
+                segment[i], which[i], worst[i] = first, at, most
+                if at >= 0 and not (left_out[i] >> w) & 1:
+                    share[i] = -amount[i] * pnl[row[i], at] * weight[at]
+    return segment, which, worst, share
 
 
 def members(bits: IntArray, chosen: IntArray) -> BoolArray:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from crossmargin.margin.exposures import (
     SETS,
     Exposures,
     LeftOut,
+    RiskTable,
     block_worst_losses,
     block_worst_scenarios,
     exposures,
@@ -19,16 +21,16 @@ from crossmargin.margin.exposures import (
     members,
     owned_terms,
 )
-from crossmargin.margin.model import Portfolios, Requirement, ScenarioSource, Terms, shared_exactly
+from crossmargin.margin.model import Portfolios, Requirement, ScenarioSource, Terms, WorstScenarios, shared_exactly
 from crossmargin.pricing import Valuation
-from crossmargin.ragged import group_sums
-from crossmargin.scenarios import GridShape, RiskArray, risk_array
+from crossmargin.ragged import distinct, group_sums, owners
+from crossmargin.scenarios import GridShape, Moves, followers, revalue
 from crossmargin.units import FloatArray, IntArray
 
 _OPTION = KINDS.index("option")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Grid:
     """Portfolio margin over a price x vol grid a group; collateral moves with its group.
 
@@ -58,27 +60,20 @@ class Grid:
 
     def blocks(self, catalogue: Catalogue) -> IntArray:
         """Return the number of each asset's group, which is reduced as one."""
-        return np.array([catalogue.asset_number[asset.group] for asset in catalogue.assets], dtype=np.int64)
+        return _of_assets(self, catalogue)[0]
 
     def bends(self, asset: Asset) -> FloatArray:
         """Return the price moves of the asset's grid."""
-        return np.unique(self.shape.scenarios(asset, [asset.symbol]).move)
+        return np.unique(self.shape.range_of(asset) * self.shape.cells().fraction)
 
     def scenario_source(self, valuation: Valuation) -> ScenarioSource:
         """Return the grid: how many cells a group has."""
-        cells = self.shape.scenarios(valuation.catalogue.assets[valuation.currency], [])
-        return ScenarioSource("grid", None, None, len(cells))
+        return ScenarioSource("grid", None, None, len(self.shape.cells().fraction))
 
     def ingredients(self, portfolios: Portfolios) -> FloatArray:
         """Return the summed worst losses, short minimum and counted value of each set, (P, 3 SETS)."""
-        arrays = self.risk_arrays(portfolios)
-        if not arrays:
-            return np.zeros((portfolios.pools.count, 3 * SETS))
-        rows = exposures(portfolios, arrays, self.initial_factor * portfolios.credit_factor)
-        losses = block_worst_losses(
-            rows.start, rows.block, rows.row, rows.amount, rows.left_out, rows.pnl, rows.weight, SETS
-        )
-        return np.hstack((losses, self._short_minimum(portfolios, rows.holding_left_out), rows.counted))
+        rows = self._exposures(portfolios)
+        return np.hstack((_losses(rows), self._short_minimum(portfolios, rows.holding_left_out), rows.counted))
 
     def totals(self, ingredients: FloatArray, credit_factor: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return (maintenance, initial), each (P,)."""
@@ -91,49 +86,127 @@ class Grid:
     def requirement(self, portfolios: Portfolios) -> Requirement:
         """Return what each pool must have: a term a group, the short-option minimum, what is owned outright."""
         pools = portfolios.pools
-        arrays = self.risk_arrays(portfolios)
-        if not arrays:
-            return Requirement.nothing(portfolios)
-        factor = self.initial_factor * portfolios.credit_factor
-        rows = exposures(portfolios, arrays, factor)
+        count, legs = pools.count, len(portfolios.leg_row)
+        everybody = np.arange(count)
+        rows = self._exposures(portfolios)
+        table = rows.table
         minimum = self._short_minimum(portfolios, rows.holding_left_out)
-        losses = block_worst_losses(
-            rows.start, rows.block, rows.row, rows.amount, rows.left_out, rows.pnl, rows.weight, SETS
-        )
-        core = np.maximum(losses, minimum)
-        _, chosen = least(core, rows.counted, np.ones(pools.count), initial=False)
-        initial, _ = least(core, rows.counted, factor, initial=True)
-        return self._detailed(portfolios, arrays, rows, minimum, chosen, initial)
+        core = np.maximum(_losses(rows), minimum)
+        _, chosen = least(core, rows.counted, np.ones(count), initial=False)
+        initial, _ = least(core, rows.counted, self.initial_factor * portfolios.credit_factor, initial=True)
 
-    def risk_arrays(self, portfolios: Portfolios) -> list[RiskArray]:
-        """Return one risk array for each group that any pool is exposed to, in the order of their names."""
+        segment, which, worst, share = block_worst_scenarios(
+            rows.start, rows.block, rows.row, rows.amount, rows.left_out, table.pnl, table.weight, chosen
+        )
+        first = np.flatnonzero(segment == np.arange(len(segment)))
+        pool, block, loss = owners(rows.start)[first], rows.block[first], worst[first]
+        scans = Terms.of_rows(pool, tuple(f"scan {name}" for name in table.blocks), block, loss)
+        scanned = group_sums(pool, loss, count)
+        excess = np.maximum(minimum[everybody, chosen] - scanned, 0.0)
+        left, owned = owned_terms(portfolios, rows, chosen)
+        terms = scans.followed_by(Terms.of([("short option minimum", everybody, excess), *owned], count))
+        maintenance = terms.total(count)
+
+        of_holding = group_sums(rows.holding, share, len(left))
+        holding_pool = np.concatenate((pools.leg_pool, pools.balance_pool))
+        bound = excess > 0.0
+        if bound.any():
+            of_holding = np.where(bound[holding_pool], self._minimum_share(portfolios, rows, chosen), of_holding)
+        of_holding += left
+        leg_share, balance_share = shared_exactly(
+            maintenance, pools.leg_pool, of_holding[:legs], pools.balance_pool, of_holding[legs:]
+        )
+        return Requirement(
+            initial=np.maximum(initial, maintenance),
+            maintenance=maintenance,
+            terms=terms,
+            leg_share=leg_share,
+            balance_share=balance_share,
+            worst=_dearest(count, pool, block, which[first], loss, table),
+        )
+
+    def risk_table(self, portfolios: Portfolios) -> RiskTable:
+        """Return the P&L of everything the pools hold in every cell, one block a group."""
         valuation, pools = portfolios.valuation, portfolios.pools
         terms = valuation.catalogue
-        group = np.array([terms.asset_number[asset.group] for asset in terms.assets], dtype=np.int64)
-        leg_rows = np.unique(portfolios.leg_row)
+        cells = self.shape.cells()
+        groups, span, floor, block_of_asset = self._blocks_held(portfolios)
+        leg_rows = distinct(portfolios.leg_row, len(valuation.instrument))
         instrument = valuation.instrument[leg_rows]
         underlying, settle = terms.underlying[instrument], terms.settle[instrument]
-        followers = set(terms.quote[terms.underlying == valuation.currency].tolist())
-        touched = np.unique(np.concatenate((group[underlying], group[settle], group[pools.balance_asset])))
-        optional = set(group[underlying[terms.kind[instrument] == _OPTION]].tolist())
-        arrays = []
-        for g in touched.tolist():
-            names = [
-                terms.assets[a].symbol
-                for a in np.flatnonzero(group == g).tolist()
-                if a not in followers or a in underlying
-            ]
-            if not names or (not self.shape.range_of(terms.assets[g]) and g not in optional):
-                continue
-            scenarios = self.shape.scenarios(terms.assets[g], names)
-            moving = {terms.asset_number[name] for name in names}
-            if valuation.currency in moving:
-                moving |= followers
-            mine = np.isin(underlying, list(moving)) | (np.isin(settle, list(moving)) & (settle != valuation.currency))
-            array = risk_array(valuation, scenarios, leg_rows[mine])
-            if len(array.rows) or np.any(array.asset_move):
-                arrays.append(array)
-        return arrays
+
+        held = distinct(np.concatenate((settle, pools.balance_asset)), len(terms.assets))
+        held = held[block_of_asset[held] >= 0]
+        asset_move = span[block_of_asset[held]][:, None] * cells.fraction
+        followed = np.isin(held, followers(valuation)) & (block_of_asset[held] == block_of_asset[valuation.currency])
+        asset_move[followed] = 1.0 / (1.0 + asset_move[followed]) - 1.0
+        flat = (span[block_of_asset[held]] == 0.0) | (held == valuation.currency)
+        held, asset_move = held[~flat], asset_move[~flat]
+        asset_at = np.full(len(terms.assets), -1, dtype=np.int64)
+        asset_at[held] = np.arange(len(held))
+
+        own_block = block_of_asset[underlying]
+        same = (asset_at[settle] >= 0) & (block_of_asset[settle] == own_block)
+        apart = np.flatnonzero((asset_at[settle] >= 0) & ~same)
+        price = span[:, None] * cells.fraction
+        vol_factor = np.broadcast_to(cells.vol_factor, price.shape)
+        moves = Moves(
+            price=price,
+            of_price=own_block,
+            settle=asset_move,
+            of_settle=np.where(same, asset_at[settle], -1),
+            vol_factor=vol_factor,
+            tenor=self.shape.tenor,
+            any_floor=floor,
+        )
+        beside = replace(moves, of_price=np.full(len(apart), -1), of_settle=asset_at[settle[apart]])
+        rows, extra, assets = len(leg_rows), len(apart), len(held)
+
+        def at(size: int, where: IntArray, low: int) -> IntArray:
+            index = np.full(size, -1, dtype=np.int64)
+            index[where] = low + np.arange(len(where))
+            return index
+
+        return RiskTable(
+            pnl=np.concatenate(
+                (
+                    revalue(valuation, leg_rows, moves),
+                    revalue(valuation, leg_rows[apart], beside),
+                    asset_move,
+                    np.maximum(asset_move, 0.0),
+                )
+            ),
+            block=np.concatenate((own_block, block_of_asset[settle[apart]], *[block_of_asset[held]] * 2)),
+            weight=cells.weight,
+            of_contract=at(len(valuation.instrument), leg_rows, 0),
+            of_settlement=at(len(valuation.instrument), leg_rows[apart], rows),
+            of_asset=at(len(terms.assets), held, rows + extra),
+            of_gain=at(len(terms.assets), held, rows + extra + assets),
+            blocks=groups,
+            scenario_name=lambda block, cell: f"{groups[block]} {cells.name(cell, span[block])}",
+        )
+
+    def _exposures(self, portfolios: Portfolios) -> Exposures:
+        return exposures(portfolios, self.risk_table(portfolios), self.initial_factor * portfolios.credit_factor)
+
+    def _blocks_held(self, portfolios: Portfolios) -> tuple[tuple[str, ...], FloatArray, FloatArray, IntArray]:
+        """Return the groups held as blocks: names, ranges, floors of `any`, and each asset's block (-1: in none).
+
+        What the reporting currency is quoted in moves in the currency's block, if its contracts are held.
+        """
+        valuation, pools = portfolios.valuation, portfolios.pools
+        terms = valuation.catalogue
+        group, span, floor = _of_assets(self, terms)
+        underlying = terms.underlying[pools.leg_instrument]
+        settle = terms.settle[pools.leg_instrument]
+        touched = distinct(group[np.concatenate((underlying, settle, pools.balance_asset))], len(terms.assets))
+        block_of_group = np.full(len(terms.assets), -1, dtype=np.int64)
+        block_of_group[touched] = np.arange(len(touched))
+        block_of_asset = block_of_group[group]
+        if (underlying == valuation.currency).any():
+            block_of_asset[followers(valuation)] = block_of_asset[valuation.currency]
+        names = tuple(terms.assets[g].symbol for g in touched.tolist())
+        return names, span[touched], floor[touched], block_of_asset
 
     def _short_minimum(self, portfolios: Portfolios, left_out: IntArray) -> FloatArray:
         """Return the short-option minimum of each pool and set, (P, SETS): verticals pair first, so only the net
@@ -169,53 +242,6 @@ class Grid:
         price = np.abs(valuation.index[rows]) * valuation.quote_fx[rows]
         return np.asarray(-portfolios.quantity[legs] * size * self.short_option_minimum * price, dtype=np.float64)
 
-    def _detailed(
-        self,
-        portfolios: Portfolios,
-        arrays: list[RiskArray],
-        rows: Exposures,
-        minimum: FloatArray,
-        chosen: IntArray,
-        initial: FloatArray,
-    ) -> Requirement:
-        pools = portfolios.pools
-        count, legs = pools.count, len(portfolios.leg_row)
-        everybody = np.arange(count)
-        which, worst, share = block_worst_scenarios(
-            rows.start, rows.block, rows.row, rows.amount, rows.left_out, rows.pnl, rows.weight, chosen, len(arrays)
-        )
-        parts = [(f"scan {array.scenarios.name}", everybody, worst[:, b].copy()) for b, array in enumerate(arrays)]
-        floor = minimum[everybody, chosen]
-        excess = np.maximum(floor - worst.sum(axis=1), 0.0)
-        parts.append(("short option minimum", everybody, excess))
-        left, owned = owned_terms(portfolios, rows, chosen)
-        parts.extend(owned)
-        terms = Terms.of(parts, count)
-        maintenance = terms.total(count)
-
-        of_holding = group_sums(rows.holding, share, len(left))
-        holding_pool = np.concatenate((pools.leg_pool, pools.balance_pool))
-        bound = excess > 0.0
-        if bound.any():
-            of_holding = np.where(bound[holding_pool], self._minimum_share(portfolios, rows, chosen), of_holding)
-        of_holding += left
-        leg_share, balance_share = shared_exactly(
-            maintenance, pools.leg_pool, of_holding[:legs], pools.balance_pool, of_holding[legs:]
-        )
-        block = np.argmax(worst, axis=1)
-        scenarios = len(rows.weight)
-        scenario = which[everybody, block]
-        return Requirement(
-            initial=np.maximum(initial, maintenance),
-            maintenance=maintenance,
-            terms=terms,
-            leg_share=leg_share,
-            balance_share=balance_share,
-            worst=tuple(name for array in arrays for name in array.scenarios.ids),
-            worst_scenario=np.where(scenario >= 0, block * scenarios + scenario, -1),
-            worst_loss=worst[everybody, block],
-        )
-
     def _minimum_share(self, portfolios: Portfolios, rows: Exposures, chosen: IntArray) -> FloatArray:
         """Return each holding's share of the short-option minimum: the legs of buckets that are net short."""
         pools, terms = portfolios.pools, portfolios.valuation.catalogue
@@ -236,9 +262,39 @@ class Grid:
         return share
 
 
+@lru_cache(maxsize=8)
+def _of_assets(grid: Grid, catalogue: Catalogue) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Return the group number, the price range and the floor of `any` of each asset, (assets,)."""
+    shape = grid.shape
+    return (
+        np.array([catalogue.asset_number[asset.group] for asset in catalogue.assets], dtype=np.int64),
+        np.array([shape.range_of(asset) for asset in catalogue.assets]),
+        np.array([shape.any_floor_of(asset.symbol) for asset in catalogue.assets]),
+    )
+
+
+def _losses(rows: Exposures) -> FloatArray:
+    table = rows.table
+    return np.asarray(
+        block_worst_losses(rows.start, rows.block, rows.row, rows.amount, rows.left_out, table.pnl, table.weight, SETS)
+    )
+
+
+def _dearest(
+    count: int, pool: IntArray, block: IntArray, scenario: IntArray, loss: FloatArray, table: RiskTable
+) -> WorstScenarios:
+    """Return each pool's segment with the largest loss."""
+    order = np.lexsort((block, -loss, pool))
+    first = order[np.concatenate((np.ones(min(1, len(pool)), dtype=np.bool_), np.diff(pool[order]) != 0))]
+    worst_block, worst_scenario, worst_loss = np.zeros(count, np.int64), np.full(count, -1), np.zeros(count)
+    worst_block[pool[first]], worst_scenario[pool[first]] = block[first], scenario[first]
+    worst_loss[pool[first]] = loss[first]
+    return WorstScenarios(block=worst_block, scenario=worst_scenario, loss=worst_loss, name=table.scenario_name)
+
+
 def american_options(portfolios: Portfolios) -> IntArray:
     """Return the numbers of the American options held: scenario models price European ones."""
     instruments = portfolios.valuation.catalogue.instruments
-    held = [(k, instruments[k]) for k in np.unique(portfolios.pools.leg_instrument).tolist()]
+    held = [(k, instruments[k]) for k in distinct(portfolios.pools.leg_instrument, len(instruments)).tolist()]
     american = [k for k, option in held if isinstance(option, Option) and option.exercise != "european"]
     return np.array(american, dtype=np.int64)

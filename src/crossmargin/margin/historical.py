@@ -12,13 +12,13 @@ from numba import njit
 
 from crossmargin.errors import InvalidMarket, InvalidRules, some_of
 from crossmargin.instruments import ASSET_CLASSES, Asset, Catalogue
-from crossmargin.margin.exposures import SETS, Exposures, exposures, least, owned_terms
+from crossmargin.margin.exposures import SETS, Exposures, RiskTable, exposures, least, owned_terms
 from crossmargin.margin.grid import american_options
-from crossmargin.margin.model import Portfolios, Requirement, ScenarioSource, Terms, shared_exactly
+from crossmargin.margin.model import Portfolios, Requirement, ScenarioSource, Terms, WorstScenarios, shared_exactly
 from crossmargin.market import History
 from crossmargin.pricing import Valuation
-from crossmargin.ragged import group_sums
-from crossmargin.scenarios import RiskArray, ScenarioSet, filtered, historical, missing_history, risk_array
+from crossmargin.ragged import distinct, group_sums
+from crossmargin.scenarios import ScenarioSet, filtered, historical, missing_history, risk_array
 from crossmargin.units import FloatArray, IntArray
 
 MEASURES = ("es", "var")
@@ -83,8 +83,8 @@ class Historical:
     def ingredients(self, portfolios: Portfolios) -> FloatArray:
         """Return each set's losses in all scenarios and its counted value, (P, SETS (S + 1))."""
         count = portfolios.pools.count
-        rows, _ = self._exposures(portfolios)
-        losses = scenario_losses(rows.start, rows.row, rows.amount, rows.left_out, rows.pnl, SETS)
+        rows = self._exposures(portfolios)
+        losses = scenario_losses(rows.start, rows.row, rows.amount, rows.left_out, rows.table.pnl, SETS)
         return np.hstack((losses.reshape(count, -1), rows.counted))
 
     def totals(self, ingredients: FloatArray, credit_factor: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -99,8 +99,9 @@ class Historical:
         """Return what each pool must have: the measure, and what is owned outright."""
         pools = portfolios.pools
         count, legs = pools.count, len(portfolios.leg_row)
-        rows, array = self._exposures(portfolios)
-        losses = scenario_losses(rows.start, rows.row, rows.amount, rows.left_out, rows.pnl, SETS)
+        rows = self._exposures(portfolios)
+        table = rows.table
+        losses = scenario_losses(rows.start, rows.row, rows.amount, rows.left_out, table.pnl, SETS)
         core = self._measured(losses.reshape(count * SETS, -1)).reshape(-1, SETS)
         _, chosen = least(core, rows.counted, np.ones(count), initial=False)
         initial, _ = least(core, rows.counted, self.initial_factor * portfolios.credit_factor, initial=True)
@@ -114,7 +115,7 @@ class Historical:
         weights[measured <= 0.0] = 0.0
         pool = np.repeat(everybody, np.diff(rows.start))
         kept = ~((rows.left_out >> chosen[pool]) & 1).astype(np.bool_)
-        share = np.where(kept, -rows.amount * np.einsum("es,es->e", rows.pnl[rows.row], weights[pool]), 0.0)
+        share = np.where(kept, -rows.amount * np.einsum("es,es->e", table.pnl[rows.row], weights[pool]), 0.0)
         of_holding = group_sums(rows.holding, share, len(left)) + left
         leg_share, balance_share = shared_exactly(
             maintenance, pools.leg_pool, of_holding[:legs], pools.balance_pool, of_holding[legs:]
@@ -127,9 +128,12 @@ class Historical:
             terms=terms,
             leg_share=leg_share,
             balance_share=balance_share,
-            worst=array.scenarios.ids,
-            worst_scenario=np.where(worst_loss > 0, worst, -1),
-            worst_loss=np.maximum(worst_loss, 0.0),
+            worst=WorstScenarios(
+                block=np.zeros(count, dtype=np.int64),
+                scenario=np.where(worst_loss > 0, worst, -1),
+                loss=np.maximum(worst_loss, 0.0),
+                name=table.scenario_name,
+            ),
         )
 
     def scenarios(self, valuation: Valuation) -> ScenarioSet:
@@ -156,11 +160,14 @@ class Historical:
             self.decay if self.filtered else None,
         )
 
-    def _exposures(self, portfolios: Portfolios) -> tuple[Exposures, RiskArray]:
+    def risk_table(self, portfolios: Portfolios) -> RiskTable:
+        """Return the P&L of everything the pools hold in every scenario, one block."""
         valuation, pools = portfolios.valuation, portfolios.pools
         terms = valuation.catalogue
         scenarios = self.scenarios(valuation)
-        exposed = np.unique(np.concatenate((terms.underlying[pools.leg_instrument], pools.balance_asset)))
+        exposed = distinct(
+            np.concatenate((terms.underlying[pools.leg_instrument], pools.balance_asset)), len(terms.assets)
+        )
         lacking = [
             asset.symbol
             for asset in (terms.assets[a] for a in exposed.tolist() if a != valuation.currency)
@@ -170,9 +177,25 @@ class Historical:
             raise InvalidMarket(
                 "market.history", f"no usable series of {some_of(lacking)}", f"{self.minimum_days} daily closes of each"
             )
-        array = risk_array(valuation, scenarios, np.unique(portfolios.leg_row))
-        rows = exposures(portfolios, [array], self.initial_factor * portfolios.credit_factor)
-        return rows, array
+        array = risk_array(valuation, scenarios, distinct(portfolios.leg_row, len(valuation.instrument)))
+        rows, assets = len(array.rows), len(terms.assets)
+        of_contract = np.full(len(valuation.instrument), -1, dtype=np.int64)
+        of_contract[array.rows] = np.arange(rows)
+        moving = np.any(array.asset_move != 0.0, axis=1)
+        return RiskTable(
+            pnl=np.concatenate((array.pnl, array.asset_move, np.maximum(array.asset_move, 0.0))),
+            block=np.zeros(rows + 2 * assets, dtype=np.int64),
+            weight=scenarios.weight,
+            of_contract=of_contract,
+            of_settlement=np.full(len(valuation.instrument), -1, dtype=np.int64),
+            of_asset=np.where(moving, rows + np.arange(assets), -1),
+            of_gain=np.where(moving, rows + assets + np.arange(assets), -1),
+            blocks=("history",),
+            scenario_name=lambda block, scenario: scenarios.ids[scenario],
+        )
+
+    def _exposures(self, portfolios: Portfolios) -> Exposures:
+        return exposures(portfolios, self.risk_table(portfolios), self.initial_factor * portfolios.credit_factor)
 
     def _measured(self, loss: FloatArray) -> FloatArray:
         """Return the measure of each row of losses, 0 or more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from math import fsum
@@ -89,9 +90,23 @@ class Terms:
         label = np.concatenate(
             [np.zeros(0, dtype=np.int64), *(np.full(len(pools), number[name]) for name, pools, _ in parts)]
         )
+        return cls.of_rows(pool, names, label, amount)
+
+    @classmethod
+    def of_rows(cls, pool: IntArray, name: tuple[str, ...], label: IntArray, amount: FloatArray) -> Terms:
+        """Return the non-zero terms of rows (pool, label, amount), by pool, then in their own order."""
         order = np.argsort(pool, kind="stable")
         order = order[amount[order] != 0.0]
-        return cls(pool=pool[order], name=names, label=label[order], amount=amount[order])
+        return cls(pool=pool[order], name=name, label=label[order], amount=amount[order])
+
+    def followed_by(self, later: Terms) -> Terms:
+        """Return the terms of both, a pool's own terms before its later ones."""
+        return Terms.of_rows(
+            np.concatenate((self.pool, later.pool)),
+            self.name + later.name,
+            np.concatenate((self.label, later.label + len(self.name))),
+            np.concatenate((self.amount, later.amount)),
+        )
 
     def total(self, count: int) -> FloatArray:
         """Return each pool's correctly rounded sum, shape (count,)."""
@@ -101,6 +116,19 @@ class Terms:
         """Return the (name, amount) terms of one pool."""
         low, high = np.searchsorted(self.pool, (pool, pool + 1))
         return [(self.name[self.label[k]], float(self.amount[k])) for k in range(low, high)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WorstScenarios:
+    """The scenario that costs each pool most: of all its blocks, the one with the largest loss."""
+
+    block: IntArray
+    scenario: IntArray
+    """(P,) -1 where no scenario loses."""
+    loss: FloatArray
+    """(P,) what of the loss counts, in the reporting currency."""
+    name: Callable[[int, int], str]
+    """(block, scenario) -> readable name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -117,12 +145,8 @@ class Requirement:
     """(L,) Aumann-Shapley share of maintenance; with `balance_share` they add up to it."""
     balance_share: FloatArray
     """(B,)"""
-    worst: tuple[str, ...] = ()
-    """Names of scenarios; `worst_scenario` numbers them. Empty for models without scenarios."""
-    worst_scenario: IntArray | None = None
-    """(P,) -1 where no scenario loses."""
-    worst_loss: FloatArray | None = None
-    """(P,) what of the pool's loss in it counts, in the reporting currency."""
+    worst: WorstScenarios | None = None
+    """None for models without scenarios."""
 
     @classmethod
     def nothing(cls, portfolios: Portfolios) -> Requirement:
@@ -223,11 +247,15 @@ def shared_exactly(
     return back[: len(leg_share)], back[len(leg_share) :]
 
 
+_TOP_UPS = 64
+"""How many shares are tried to take a last bit; one of the first nearly always can."""
+
+
 def _topped_up(share: FloatArray, total: float) -> FloatArray:
     """Return the shares of one pool with the largest changed that makes them add up to `total` exactly, if any does."""
     # Not total - fsum(share), which has lost what lies below the last bit of the total.
     remainder = -fsum([*share.tolist(), -total])
-    for row in np.argsort(-np.abs(share), kind="stable").tolist():
+    for row in np.argsort(-np.abs(share), kind="stable")[:_TOP_UPS].tolist():
         changed = share.copy()
         changed[row] += remainder
         if fsum(changed.tolist()) == total:
@@ -294,6 +322,8 @@ class PositionModel(ABC):
 
 
 def _rows_by(key: IntArray) -> dict[int, IntArray]:
+    if not len(key):
+        return {}
     order = np.argsort(key, kind="stable")
     values, first = np.unique(key[order], return_index=True)
     return {int(k): rows for k, rows in zip(values, np.split(order, first[1:]), strict=True)}

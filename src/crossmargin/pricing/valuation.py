@@ -155,8 +155,10 @@ class Valuation:
 
 
 def _moved(price: FloatArray, move: FloatArray, any_domain: bool | BoolArray) -> FloatArray:
-    up = np.maximum(1.0 + move, LEAST_PRICE_FACTOR)
-    return np.asarray(np.where(any_domain, price + move, price * up), dtype=np.float64)
+    if any_domain is True:
+        return np.asarray(price + move)
+    scaled = price * np.maximum(1.0 + move, LEAST_PRICE_FACTOR)
+    return scaled if any_domain is False else np.where(any_domain, price + move, scaled)
 
 
 def value(
@@ -233,10 +235,9 @@ class _Resolver:
         options = rows[terms.kind[rows] == _OPTION]
         if len(options):
             self._price_options(options, forward, tau, discount, mark, iv, offset)
-        straight = terms.kind != _OPTION
-        with np.errstate(divide="ignore", invalid="ignore"):
-            size = terms.contract_size
-            unit_value = np.where(straight & terms.inverse, -size / mark, size * mark)
+        reciprocal = (terms.kind != _OPTION) & terms.inverse & ~np.isnan(mark)
+        unit_value = terms.contract_size * mark
+        unit_value[reciprocal] = -terms.contract_size[reciprocal] / mark[reciprocal]
         fx = np.full(len(terms.assets), np.nan)
         for a, asset in enumerate(terms.assets):
             found = self._fx(asset.symbol, asset=a) if assets[a] else self._fx_or_none(asset.symbol)

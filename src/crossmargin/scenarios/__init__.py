@@ -7,7 +7,7 @@ Conventions. A move is a simple return, +0.1 is +10%, or price units where an un
 negative. A vol factor multiplies implied vol. A risk array is P&L in the reporting currency: a loss is negative.
 """
 
-from crossmargin.scenarios.grid import GridShape
+from crossmargin.scenarios.grid import GridCells, GridShape
 from crossmargin.scenarios.history import (
     MissingHistory,
     effective_sample,
@@ -16,20 +16,24 @@ from crossmargin.scenarios.history import (
     missing_history,
     stress,
 )
-from crossmargin.scenarios.risk_array import RiskArray, risk_array
+from crossmargin.scenarios.risk_array import Moves, RiskArray, followers, revalue, risk_array
 from crossmargin.scenarios.scenario_set import ScenarioSet, TenorScaling
 from crossmargin.scenarios.table import scenario_table
 
 __all__ = [
+    "GridCells",
     "GridShape",
     "MissingHistory",
+    "Moves",
     "RiskArray",
     "ScenarioSet",
     "TenorScaling",
     "effective_sample",
     "filtered",
+    "followers",
     "historical",
     "missing_history",
+    "revalue",
     "risk_array",
     "scenario_table",
     "stress",

@@ -10,6 +10,7 @@ import numpy as np
 from crossmargin.errors import InvalidRules
 from crossmargin.instruments import ASSET_CLASSES, Asset, asset_class_of
 from crossmargin.scenarios.scenario_set import ScenarioSet, TenorScaling
+from crossmargin.units import FloatArray
 
 _THIRDS = (0.0, 1 / 3, -1 / 3, 2 / 3, -2 / 3, 1.0, -1.0)
 
@@ -57,33 +58,53 @@ class GridShape:
             return self.range_by_name[asset.symbol]
         return self.range_by_class.get(asset.asset_class, self.range_by_class["other"])
 
-    def scenarios(self, group: Asset, members: Sequence[str]) -> ScenarioSet:
-        """Return the grid of a group: all `members` make the same relative move."""
-        span = self.range_of(group)
+    def any_floor_of(self, name: str) -> float:
+        """Return the least price level that a range of `name` is a fraction of, where prices may be negative."""
+        return self.any_floor_by_name.get(name, self.any_floor)
+
+    def cells(self) -> GridCells:
+        """Return the cells of the grid, the same for every group but for its range."""
         vols = ((1.0 + self.vol_up, "vol up"), (1.0, "vol same"), (max(0.0, 1.0 - self.vol_down), "vol down"))
-        cells = [
-            (fraction * span, vol, 1.0, f"{_named(fraction, span)} {label}")
-            for fraction in self.price_fractions
-            for vol, label in vols
-        ]
-        for multiple in (self.extreme_multiple, -self.extreme_multiple):
-            cells.append((multiple * span, 1.0, self.extreme_weight, f"{_named(multiple, span)} extreme"))
-        moves = np.array([cell[0] for cell in cells])
-        vol_factors = np.array([cell[1] for cell in cells])
-        shape = (len(members), len(cells))
-        floor = [self.any_floor_by_name.get(name, self.any_floor) for name in members]
+        cells = [(fraction, vol, 1.0, label) for fraction in self.price_fractions for vol, label in vols]
+        extremes = (self.extreme_multiple, -self.extreme_multiple)
+        cells += [(fraction, 1.0, self.extreme_weight, "extreme") for fraction in extremes]
+        fractions, vol_factors, weights, labels = zip(*cells, strict=True)
+        return GridCells(
+            fraction=np.array(fractions), vol_factor=np.array(vol_factors), weight=np.array(weights), label=labels
+        )
+
+    def scenarios(self, group: Asset, members: Sequence[str]) -> ScenarioSet:
+        """Return the grid of a group as a scenario set: all `members` make the same relative move."""
+        cells = self.cells()
+        span = self.range_of(group)
+        shape = (len(members), len(cells.fraction))
         return ScenarioSet(
-            ids=tuple(f"{group.symbol} {cell[3]}" for cell in cells),
+            ids=tuple(f"{group.symbol} {cells.name(k, span)}" for k in range(shape[1])),
             factors=tuple(members),
-            move=np.broadcast_to(moves, shape).copy(),
-            vol_factor=np.broadcast_to(vol_factors, shape).copy(),
-            weight=np.array([cell[2] for cell in cells]),
+            move=np.broadcast_to(span * cells.fraction, shape).copy(),
+            vol_factor=np.broadcast_to(cells.vol_factor, shape).copy(),
+            weight=cells.weight,
             tenor=self.tenor,
-            any_floor=np.array(floor),
+            any_floor=np.array([self.any_floor_of(name) for name in members]),
             name=group.symbol,
             source="grid",
         )
 
 
-def _named(fraction: float, span: float) -> str:
-    return f"price {fraction * span:+.1%}" if span else f"price {fraction:+.2f} ranges of 0"
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GridCells:
+    """The cells of a grid, C of them: every price with every vol, then the extremes."""
+
+    fraction: FloatArray
+    """(C,) price move in ranges."""
+    vol_factor: FloatArray
+    """(C,) what vols are multiplied by at the pivot."""
+    weight: FloatArray
+    """(C,) share of the loss that counts."""
+    label: tuple[str, ...]
+
+    def name(self, cell: int, span: float) -> str:
+        """Return what happens in a cell, readable and distinct, given the group's range."""
+        fraction = self.fraction[cell]
+        move = f"price {fraction * span:+.1%}" if span else f"price {fraction:+.2f} ranges of 0"
+        return f"{move} {self.label[cell]}"

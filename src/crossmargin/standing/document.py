@@ -305,13 +305,10 @@ class _Writer:
         }
 
     def _worst(self, pool: int) -> Document | None:
-        requirement = self.standing.requirement
-        if requirement.worst_scenario is None or requirement.worst_loss is None:
+        worst = self.standing.requirement.worst
+        if worst is None or worst.scenario[pool] < 0:
             return None
-        scenario = int(requirement.worst_scenario[pool])
-        if scenario < 0:
-            return None
-        return {"id": requirement.worst[scenario], "loss": requirement.worst_loss[pool]}
+        return {"id": worst.name(int(worst.block[pool]), int(worst.scenario[pool])), "loss": worst.loss[pool]}
 
     def _pool_pairs(self, pool: int) -> range:
         return range(self.pairs_of_pool[pool], self.pairs_of_pool[pool + 1])

@@ -3,7 +3,8 @@
 For each pool and each asset it is exposed to: the nearest price on each side at which margin_balance meets
 maintenance margin, and every stretch of prices in breach. The margin of a pool is a piecewise smooth function of
 the price with bends at strikes, grid moves and bracket edges, so it is scanned, dips between scan points are
-searched for, and each change of side is bisected; a step of Newton's method could jump over the nearest root.
+searched for, and each change of side is closed in on from both sides; Newton's method could jump over the nearest
+root.
 """
 
 from __future__ import annotations
@@ -23,14 +24,20 @@ _OPTION = KINDS.index("option")
 SEARCH_FACTOR = 1_000.0
 """Prices are searched from index / 1,000 to 1,000 x index; where they may be negative, index +- 1,000 ranges."""
 _POINTS = 160
-_POINTS_LEAST = 24
+_POINTS_STRAIGHT = 16
+"""Without options the margin of a pool is made of a few straight pieces."""
+_POINTS_LEAST = 10
 _BENDS_MOST = 600
 _STATES_AT_ONCE = 400_000
 """Legs margined in one go: bounds memory, not results."""
-_WORK_MOST = 30_000_000
-"""Leg evaluations of a whole scan above which it takes fewer points."""
+_WORK_MOST = 1_500_000
+"""Legs x points of one pair's scan above which it takes fewer points: a pool of thousands of legs is smooth."""
+_DIP_REACH = 10.0
+"""A dip is looked into where its depth could be this many times what the scan saw of it."""
 _DIP_STEPS = 40
-_BISECTIONS = 200
+_STEPS = 100
+_TIGHT = 1e-13
+"""Width of a bracket, relative to the price, at which its root is found."""
 _RANGE_WITHOUT_GRID = 0.35
 
 
@@ -122,7 +129,7 @@ class _Scan:
         )
 
     def run(self) -> None:
-        """Scan, look into dips, bisect."""
+        """Scan, look into dips, close in on the roots."""
         pair, position = self._points()
         excess = self.excess(pair, position)
         pair, position, excess = self._with_dips(pair, position, excess)
@@ -130,7 +137,7 @@ class _Scan:
         self.pair, self.position, self.breach = pair[order], position[order], excess[order] <= 0.0
         crossing = np.flatnonzero((np.diff(self.breach.astype(np.int8)) != 0) & (np.diff(self.pair) == 0))
         self.crossing_pair = self.pair[crossing]
-        self.root = self._bisect(
+        self.root = self._roots(
             self.crossing_pair, self.position[crossing], self.position[crossing + 1], self.breach[crossing]
         )
         self.into_breach = self.breach[crossing + 1]
@@ -138,24 +145,35 @@ class _Scan:
 
     def _points(self) -> tuple[IntArray, FloatArray]:
         """Return scan points: geometric steps from now to the ends of the search, and the bends in between."""
-        load = max(1, self.hypothetical.legs)
-        each = int(np.clip(_WORK_MOST / (2 * load), _POINTS_LEAST, _POINTS))
-        step = (np.arange(each + 1) / each) ** 1.75
-        end = np.log(SEARCH_FACTOR)
-        span = np.where(self.any_domain, self._any_span(), end)
-        grid = np.concatenate((-step[:0:-1], step))
-        pair = np.repeat(self.pairs, len(grid))
-        position = (span[:, None] * grid).ravel()
+        legs = np.diff(self.hypothetical.pools.leg_start)
+        each = np.clip(_WORK_MOST // (2 * legs + 1), _POINTS_LEAST, _POINTS)
+        each[~self._with_options()] = _POINTS_STRAIGHT
+        span = np.where(self.any_domain, self._any_span(), np.log(SEARCH_FACTOR))
+        pairs, positions = [], []
+        for points in np.unique(each).tolist():
+            mine = np.flatnonzero(each == points)
+            step = (np.arange(points + 1) / points) ** 1.75
+            grid = np.concatenate((-step[:0:-1], step))
+            pairs.append(np.repeat(mine, len(grid)))
+            positions.append((span[mine, None] * grid).ravel())
         bends_pair, bends = self._bends()
         inside = np.abs(bends) < span[bends_pair]
-        return np.concatenate((pair, bends_pair[inside])), np.concatenate((position, bends[inside]))
+        return np.concatenate([*pairs, bends_pair[inside]]), np.concatenate([*positions, bends[inside]])
+
+    def _with_options(self) -> BoolArray:
+        """Return which pairs hold options that a move touches, (N,)."""
+        small = self.hypothetical.pools
+        option = self.standing.valuation.catalogue.kind[small.leg_instrument] == _OPTION
+        return np.bincount(owners(small.leg_start)[option], minlength=len(self.index)) > 0
 
     def _any_span(self) -> FloatArray:
         """Return how far prices that may be negative are searched, in price units, (N,)."""
-        terms = self.standing.valuation.catalogue
-        most = np.array([np.abs(self.standing.rules.model.bends(asset)).max() for asset in terms.assets])
-        usual = np.where(most > 0, most, _RANGE_WITHOUT_GRID)[self.hypothetical.asset]
-        return SEARCH_FACTOR * usual * np.maximum(np.abs(self.index), 1.0)
+        span = np.ones(len(self.index))
+        assets, model = self.standing.valuation.catalogue.assets, self.standing.rules.model
+        for k in np.flatnonzero(self.any_domain).tolist():
+            usual = float(np.abs(model.bends(assets[self.hypothetical.asset[k]])).max()) or _RANGE_WITHOUT_GRID
+            span[k] = SEARCH_FACTOR * usual * max(abs(self.index[k]), 1.0)
+        return span
 
     def _bends(self) -> tuple[IntArray, FloatArray]:
         """Return positions where margin may bend: strikes seen from each scenario's move."""
@@ -197,7 +215,8 @@ class _Scan:
         breach = (excess[:-2] <= 0) & (middle <= 0) & (excess[2:] <= 0)
         dip = together & healthy & (middle <= excess[:-2]) & (middle <= excess[2:])
         bump = together & breach & (middle >= excess[:-2]) & (middle >= excess[2:])
-        found = np.flatnonzero(dip | bump)
+        seen = np.maximum(np.abs(excess[:-2] - middle), np.abs(excess[2:] - middle))
+        found = np.flatnonzero((dip | bump) & (np.abs(middle) <= _DIP_REACH * seen))
         if not len(found):
             return pair, position, excess
         which = pair[found + 1]
@@ -230,22 +249,45 @@ class _Scan:
             np.concatenate([excess, *(e[2] for e in extra)]),
         )
 
-    def _bisect(self, pair: IntArray, low: FloatArray, high: FloatArray, low_breach: BoolArray) -> FloatArray:
-        """Return where each bracket changes side, the end that is in breach, to the last bits of the price."""
+    def _roots(self, pair: IntArray, low: FloatArray, high: FloatArray, low_breach: BoolArray) -> FloatArray:
+        """Return where each bracket changes side, the end that is in breach, to the last bits of the price.
+
+        Straight pieces are met in one secant step; each is followed by a step just beyond it, so that the bracket
+        closes from both sides, and by a bisection wherever that did not shrink it to a tenth.
+        """
         low, high = low.copy(), high.copy()
-        active = np.arange(len(pair))
-        for _ in range(_BISECTIONS):
-            middle = 0.5 * (low[active] + high[active])
-            inside = (middle > low[active]) & (middle < high[active])
-            tight = (high[active] - low[active]) <= 1e-13 * np.where(
-                self.any_domain[pair[active]], np.maximum(np.abs(middle), np.abs(self.index[pair[active]])), 1.0
-            )
-            active, middle = active[inside & ~tight], middle[inside & ~tight]
+        at_low, at_high = self.excess(pair, low), self.excess(pair, high)
+        anywhere = self.any_domain[pair]
+        level = np.where(anywhere, np.abs(self.index[pair]), 1.0)
+
+        def close(active: IntArray, at: FloatArray) -> None:
+            value = self.excess(pair[active], at)
+            same = (value <= 0.0) == low_breach[active]
+            low[active[same]], at_low[active[same]] = at[same], value[same]
+            high[active[~same]], at_high[active[~same]] = at[~same], value[~same]
+
+        for _ in range(_STEPS):
+            width = high - low
+            limit = _TIGHT * np.maximum(level, np.where(anywhere, np.abs(low + high) / 2, 1.0))
+            active = np.flatnonzero(width > limit)
             if not len(active):
                 break
-            same = (self.excess(pair[active], middle) <= 0.0) == low_breach[active]
-            low[active[same]] = middle[same]
-            high[active[~same]] = middle[~same]
+            before, nudge = width[active], limit[active]
+            slope = at_high[active] - at_low[active]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                secant = low[active] - at_low[active] * before / slope
+            inner = np.clip(
+                np.where(np.isfinite(secant), secant, 0.5 * (low[active] + high[active])),
+                low[active] + 0.25 * nudge,
+                high[active] - 0.25 * nudge,
+            )
+            close(active, inner)
+            beyond = np.where(low[active] == inner, inner + 0.5 * nudge, inner - 0.5 * nudge)
+            close(active, np.clip(beyond, low[active], high[active]))
+            slow = active[high[active] - low[active] > 0.1 * before]
+            middle = 0.5 * (low[slow] + high[slow])
+            inside = (middle > low[slow]) & (middle < high[slow])
+            close(slow[inside], middle[inside])
         return np.where(low_breach, low, high)
 
     def price(self, pair: IntArray, position: FloatArray) -> FloatArray:
