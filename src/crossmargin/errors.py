@@ -22,6 +22,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+__all__ = [
+    "CrossmarginError",
+    "InputError",
+    "InvalidBook",
+    "InvalidFile",
+    "InvalidInstrument",
+    "InvalidMarket",
+    "InvalidRules",
+    "MissingPrice",
+    "NotMargined",
+    "UnknownSymbol",
+    "nearest",
+    "some_of",
+]
+
 _NAMES_SHOWN = 5
 
 

@@ -12,6 +12,15 @@ import numpy as np
 
 from crossmargin.units import Array, FloatArray, IntArray
 
+__all__ = [
+    "distinct",
+    "exact_sums",
+    "group_sums",
+    "owners",
+    "slices",
+    "starts",
+]
+
 
 def starts(group: Array, count: int) -> IntArray:
     """Return the row starts, shape (count + 1,), of rows sorted by their `group` number."""

@@ -13,6 +13,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "DAY_SECONDS",
+    "NAME_LENGTH_MAX",
+    "YEAR_SECONDS",
+    "Array",
+    "BoolArray",
+    "FloatArray",
+    "IntArray",
+    "exact",
+    "iso",
+    "iso_date",
+    "utc",
+    "years_between",
+]
+
 YEAR_SECONDS = 365 * 86_400
 DAY_SECONDS = 86_400
 NAME_LENGTH_MAX = 200
