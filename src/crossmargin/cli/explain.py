@@ -37,23 +37,21 @@ def explain(
     name, book = _named(first, second, account)
     standing, document = evaluated(book, market, rules)
     only_account(document, name)
-    moves = None
+    made = None
     if scenario is not None:
-        from crossmargin.cli.scenario import moves_in
+        from crossmargin.cli.scenario import made_in
 
-        moves = moves_in(standing, document, name, scenario)
+        made = made_in(standing, document, scenario)
     if as_json:
-        write_json(document if moves is None else {**document, "scenario": moves})
+        write_json(document if made is None else {**document, "scenario": made})
     else:
-        from crossmargin.cli.explanation import explanation
+        from crossmargin.cli.explanation import explanation, scenario_table
 
         console = answers()
         for part in explanation(document, name, index_of(standing), option_worth_of(standing)):
             console.print(part)
-        if moves is not None:
-            from crossmargin.cli.explanation import scenario_table
-
-            for part in scenario_table(moves, document["currency"]):
+        if made is not None:
+            for part in scenario_table(made, document["currency"]):
                 console.print(part)
     warn(document["warnings"])
     return 0

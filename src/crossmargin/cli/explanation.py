@@ -310,31 +310,18 @@ def _saving(entry: Entry, currency: str, digits: int) -> Text:
     return text
 
 
-def scenario_table(moves: Entry, currency: str) -> Iterator[Table | Text]:
+def scenario_table(made: Entry, currency: str) -> Iterator[Table | Text]:
     """Yield what everything in the pool makes in one scenario."""
     from rich.text import Text
 
-    what = ", ".join(
-        f"{name} {percent(move['price'], 1, sign=True)}"
-        + (
-            ""
-            if move["vol_factor"] in (None, 1.0)
-            else f", its 30-day vols {percent(move['vol_factor'] - 1.0, 0, sign=True)}"
-        )
-        for name, move in moves["moves"].items()
-        if move["price"] or move["vol_factor"] not in (None, 1.0)
-    )
-    table = Listing(["Position or balance", "Quantity", f"Makes {currency}"], title=f"Scenario {moves['id']}")
-    rows: Sequence[Entry] = [row for row in moves["rows"] if row["pnl"]]
-    for row in sorted(rows, key=lambda row: row["pnl"]):
+    table = Listing(["Position or balance", "Quantity", f"Makes {currency}"], title=f"Scenario {made['id']}")
+    for row in sorted((row for row in made["rows"] if row["pnl"]), key=lambda row: row["pnl"]):
         table.add(row["name"], quantity(row["quantity"]), money(row["pnl"]), style="red" if row["pnl"] < 0 else "green")
-    table.add("= profit or loss", "", money(moves["pnl"]), total=True)
+    table.add("= profit or loss", "", money(made["pnl"]), total=True)
     yield Text()
     yield table.table()
-    if what:
-        yield Text(f"Moves: {what}.", style="dim")
-    if moves["weight"] != 1.0:
-        yield Text(f"{percent(moves['weight'])} of a loss in it counts: {money(moves['loss'])}.", style="dim")
+    if made["weight"] != 1.0:
+        yield Text(f"{percent(made['weight'])} of a loss in it counts: {money(made['loss'])}.", style="dim")
 
 
 def _sums() -> Table:

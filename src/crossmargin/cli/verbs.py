@@ -35,7 +35,8 @@ def verb(name: str, run: Callable[..., Any] | None, examples: Sequence[str], **m
     lines = "\n".join(f"  [cyan]{line}[/cyan]" for line in examples)
     epilogue = f"[bold]Examples[/bold]\n\n{lines}"
     if run is not None:
-        more["help"] = cleandoc(run.__doc__ or "")
+        paragraphs = cleandoc(run.__doc__ or "").split("\n\n")
+        more["help"] = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
     app = App(name=name, help_epilogue=epilogue, help_format="rich", version_flags=[], **more)
     if run is not None:
         app.default(run)
