@@ -39,8 +39,11 @@ class Grid:
     shorts offset inside a cell of one group, never across cells or groups.
 
     Claims: normalisation, sub-additivity (P2), homogeneity (P3), portfolio <= sum of isolated (P4), scenario
-    monotonicity (P6), hedge bound (P7), long-option bound (P8), IM >= MM (P11), continuity in prices (P12),
-    permutation invariance (P13); all of the part before the short-option minimum, and with it.
+    monotonicity (P6), hedge bound (P7), long-option bound (P8), IM >= MM (P11), continuity in prices (P12; of MM),
+    permutation invariance (P13); all of the part before the short-option minimum, and with it. P2 is for options that
+    settle in the reporting currency or in an asset that moves with their own group or not at all: one that can lose
+    more than it is worth, its underlying and its settle asset apart, may be left out in one portfolio and kept as a
+    hedge in the other, and the sets that are tried leave out both or neither.
     """
 
     shape: GridShape
@@ -192,19 +195,22 @@ class Grid:
     def _blocks_held(self, portfolios: Portfolios) -> tuple[tuple[str, ...], FloatArray, FloatArray, IntArray]:
         """Return the groups held as blocks: names, ranges, floors of `any`, and each asset's block (-1: in none).
 
-        What the reporting currency is quoted in moves in the currency's block, if its contracts are held.
+        What the reporting currency is quoted in moves in the currency's block, whether its contracts are held or only
+        listed: what a pool owes does not depend on who else is in the book.
         """
         valuation, pools = portfolios.valuation, portfolios.pools
         terms = valuation.catalogue
         group, span, floor = _of_assets(self, terms)
         underlying = terms.underlying[pools.leg_instrument]
         settle = terms.settle[pools.leg_instrument]
-        touched = distinct(group[np.concatenate((underlying, settle, pools.balance_asset))], len(terms.assets))
+        held = np.concatenate((underlying, settle, pools.balance_asset))
+        if np.isin(held, followers(valuation)).any():
+            held = np.append(held, valuation.currency)
+        touched = distinct(group[held], len(terms.assets))
         block_of_group = np.full(len(terms.assets), -1, dtype=np.int64)
         block_of_group[touched] = np.arange(len(touched))
         block_of_asset = block_of_group[group]
-        if (underlying == valuation.currency).any():
-            block_of_asset[followers(valuation)] = block_of_asset[valuation.currency]
+        block_of_asset[followers(valuation)] = block_of_asset[valuation.currency]
         names = tuple(terms.assets[g].symbol for g in touched.tolist())
         return names, span[touched], floor[touched], block_of_asset
 
