@@ -18,7 +18,7 @@ from crossmargin.margin.model import Portfolios, Requirement, ScenarioSource, Te
 from crossmargin.market import History
 from crossmargin.pricing import Valuation
 from crossmargin.ragged import distinct, group_sums
-from crossmargin.scenarios import ScenarioSet, filtered, historical, missing_history, risk_array
+from crossmargin.scenarios import ScenarioSet, filtered, followers, historical, missing_history, risk_array
 from crossmargin.units import FloatArray, IntArray
 
 MEASURES = ("es", "var")
@@ -165,12 +165,16 @@ class Historical:
         valuation, pools = portfolios.valuation, portfolios.pools
         terms = valuation.catalogue
         scenarios = self.scenarios(valuation)
-        exposed = distinct(
-            np.concatenate((terms.underlying[pools.leg_instrument], pools.balance_asset)), len(terms.assets)
-        )
+        held = pools.leg_instrument
+        owned = np.concatenate((terms.settle[held], pools.balance_asset))
+        # The value of what the reporting currency is quoted in moves with the currency's own price.
+        quoting = np.isin(owned, followers(valuation))
+        owned = np.where(quoting | (owned != valuation.currency), owned, -1)
+        owned[quoting] = valuation.currency
+        exposed = distinct(np.concatenate((terms.underlying[held], owned[owned >= 0])), len(terms.assets))
         lacking = [
             asset.symbol
-            for asset in (terms.assets[a] for a in exposed.tolist() if a != valuation.currency)
+            for asset in (terms.assets[a] for a in exposed.tolist())
             if asset.symbol not in scenarios.factors and asset.asset_class != "stablecoin"
         ]
         if lacking:
