@@ -1,0 +1,260 @@
+"""Basis: what the gap between expiries can do to a long and a short that the scenarios let cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+
+import numpy as np
+from numba import njit
+
+from crossmargin.errors import InvalidRules
+from crossmargin.instruments import Asset, Catalogue
+from crossmargin.margin.depth import Buckets, Kind
+from crossmargin.margin.liquidity import column, rates_of
+from crossmargin.margin.model import Portfolios
+from crossmargin.margin.parameters import check_classes
+from crossmargin.ragged import group_sums, owners, starts
+from crossmargin.units import FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Basis:
+    """The basis add-on, a part of maintenance margin.
+
+    In every group of a pool: the sum over matched pairs of matched delta x annual move x gap in years, in the
+    reporting currency, 0 or more. Deltas of one expiry net first; then the long and the short expiry nearest to
+    each other match, as much as both have (of equal gaps the earlier pair first), again and again until one sign is
+    left. What has no expiry (perpetuals, balances, unsettled P&L) is at gap 0 from now; the uncounted rest of
+    balances is there too, as far as it offsets the group's net short.
+
+    The charge is capped a group at what netting across expiries saves: the sum over expiries of M(p in g, expiry)
+    less M(p in g), before add-ons. Claims: with the cap, a group never costs more than its expiries apart; nothing
+    is charged to one sign, to one expiry, or to the part of a position nothing matches; homogeneous of degree 1.
+    Not claimed: sub-additivity (a hedge may add basis), monotonicity in size.
+    """
+
+    by_class: Mapping[str, float]
+    """Move of the basis a year of gap, a fraction of the price; `other` is required."""
+    by_name: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_classes("basis", self.by_class)
+        for name, move in (*self.by_class.items(), *self.by_name.items()):
+            if not (isfinite(move) and move >= 0):
+                raise InvalidRules(f"basis {name}", str(move), "a finite fraction a year, 0 or more")
+
+    def moves(self, catalogue: Catalogue) -> FloatArray:
+        """Return the annual move of every asset, (assets,); a group takes that of the asset it is named for."""
+
+        def move(asset: Asset) -> float:
+            return rates_of(asset, self.by_class, self.by_name)
+
+        return column(catalogue, move)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ExpiryRows:
+    """Delta notional of pools by group and expiry: N segments (pool, group), sorted, E rows in order of expiry."""
+
+    pools: int
+    pool: IntArray
+    """(N,)"""
+    group: IntArray
+    """(N,) asset number of the group."""
+    start: IntArray
+    """(N + 1,)"""
+    amount: FloatArray
+    """(E,) delta notional, long positive, in the reporting currency."""
+    kind: IntArray
+    """(E,) codes of `Kind`."""
+    holding: IntArray
+    """(E,) a leg, or L + balance."""
+    years: FloatArray
+    """(E,) from now to expiry, ACT/365; 0 for what has none. Rows of one expiry have one value."""
+
+    @classmethod
+    def of(cls, portfolios: Portfolios, deltas: Buckets) -> ExpiryRows:
+        """Return the rows of `delta_rows` by group and expiry."""
+        valuation = portfolios.valuation
+        terms = valuation.catalogue
+        group_of = np.array([terms.asset_number[asset.group] for asset in terms.assets], dtype=np.int64)
+        segment = owners(deltas.start)
+        pool, group = deltas.pool[segment], group_of[deltas.bucket[segment]]
+        legs = len(portfolios.leg_row)
+        contract = np.flatnonzero(deltas.kind == Kind.CONTRACT)
+        assert not len(contract) or int(deltas.holding[contract].max()) < legs, "only legs are contracts"
+        tau = valuation.tau[portfolios.leg_row[deltas.holding[contract]]]
+        years = np.zeros(len(segment))
+        years[contract] = np.where(np.isfinite(tau), tau, 0.0)
+        expiries, rank = np.unique(years, return_inverse=True)
+        key = (pool * len(terms.assets) + group) * max(1, len(expiries)) + rank
+        order = np.argsort(key, kind="stable")
+        key = key[order] // max(1, len(expiries))
+        first = np.concatenate((np.ones(min(1, len(key)), dtype=np.bool_), np.diff(key) != 0))
+        return cls(
+            pools=deltas.pools,
+            pool=pool[order][first],
+            group=group[order][first],
+            start=starts(np.cumsum(first) - 1, int(first.sum())),
+            amount=deltas.amount[order],
+            kind=deltas.kind[order],
+            holding=deltas.holding[order],
+            years=years[order],
+        )
+
+    def charges(self, moves: FloatArray, left_out: IntArray | None = None, sets: int = 1) -> FloatArray:
+        """Return the charge of every pool and group before its cap, (N, sets), in the reporting currency.
+
+        `moves` (assets,) is the annual move; `left_out` (holdings,) as in `Buckets.nets`.
+        """
+        gap = _matched(self.start, self.amount, self.kind, self.years, self._bits(left_out), sets)
+        return np.asarray(moves[self.group][:, None] * gap, dtype=np.float64)
+
+    def capped(self, charge: FloatArray, saved: FloatArray) -> FloatArray:
+        """Return the charge limited to what netting across expiries saves, both (N, sets); a saving below 0 is 0."""
+        return np.asarray(np.minimum(charge, np.maximum(saved, 0.0)), dtype=np.float64)
+
+    def shares(
+        self, moves: FloatArray, chosen: IntArray, holdings: int, left_out: IntArray | None = None
+    ) -> FloatArray:
+        """Return each holding's Euler share of the uncapped charge, (holdings,), under its pool's `chosen` set.
+
+        They add up to the charge. Where the cap binds the shares are those of what is saved instead, which only
+        the caller knows.
+        """
+        w = chosen[self.pool]
+        share = _matched_shares(self.start, self.amount, self.kind, self.years, self._bits(left_out), w)
+        return group_sums(self.holding, share * moves[self.group][owners(self.start)], holdings)
+
+    def _bits(self, left_out: IntArray | None) -> IntArray:
+        return np.zeros(len(self.holding), dtype=np.int64) if left_out is None else left_out[self.holding]
+
+
+@njit(cache=True)
+def _slots(
+    first: int,
+    end: int,
+    amount: FloatArray,
+    kind: IntArray,
+    years: FloatArray,
+    left_out: IntArray,
+    w: int,
+    net: FloatArray,
+    at: FloatArray,
+) -> tuple[int, float, float]:
+    """Fill net and at by expiry, slot 0 being now; return (slots, sum of all, sum of the rest)."""
+    slots, total, rest = 1, 0.0, 0.0
+    net[0], at[0] = 0.0, 0.0
+    for e in range(first, end):
+        if w > 0 and (left_out[e] >> w) & 1:
+            continue
+        if kind[e] == 2:
+            rest += amount[e]
+            continue
+        if years[e] != at[slots - 1]:
+            net[slots], at[slots] = 0.0, years[e]
+            slots += 1
+        net[slots - 1] += amount[e]
+        total += amount[e]
+    return slots, total, rest
+
+
+@njit(cache=True)
+def _nearest(net: FloatArray, at: FloatArray, slots: int) -> tuple[int, int]:
+    """Return the two slots of opposite sign nearest to each other; (-1, -1) where one sign is left.
+
+    Between the nearest two nothing is left: it would be nearer to one of them.
+    """
+    best, low, high, last = np.inf, -1, -1, -1
+    for k in range(slots):
+        if net[k] == 0.0:
+            continue
+        if last >= 0 and (net[last] > 0.0) != (net[k] > 0.0) and at[k] - at[last] < best:
+            best, low, high = at[k] - at[last], last, k
+        last = k
+    return low, high
+
+
+@njit(cache=True)
+def _matched(
+    start: IntArray, amount: FloatArray, kind: IntArray, years: FloatArray, left_out: IntArray, sets: int
+) -> FloatArray:
+    """Return the sum over matched pairs of matched amount x gap in years, (N, sets)."""
+    segments = len(start) - 1
+    found = np.zeros((segments, sets))
+    most = 1
+    for n in range(segments):
+        most = max(most, start[n + 1] - start[n])
+    net, at = np.empty(most + 1), np.empty(most + 1)
+    for n in range(segments):
+        for w in range(sets):
+            slots, total, rest = _slots(start[n], start[n + 1], amount, kind, years, left_out, w, net, at)
+            net[0] += min(rest, max(0.0, -total))
+            low, high = _nearest(net, at, slots)
+            while low >= 0:
+                size = min(abs(net[low]), abs(net[high]))
+                found[n, w] += size * (at[high] - at[low])
+                # One of the two is used up exactly, so the loop ends.
+                if abs(net[low]) == size:
+                    net[high] = net[high] + net[low]
+                    net[low] = 0.0
+                else:
+                    net[low] = net[low] + net[high]
+                    net[high] = 0.0
+                low, high = _nearest(net, at, slots)
+    return found
+
+
+@njit(cache=True)
+def _matched_shares(
+    start: IntArray, amount: FloatArray, kind: IntArray, years: FloatArray, left_out: IntArray, chosen: IntArray
+) -> FloatArray:
+    """Return each row's amount x derivative of its segment's matched amount x gap, (E,).
+
+    Every net left over is a fixed combination of the nets at first: `of` keeps it, row by row.
+    """
+    share = np.zeros(len(amount))
+    most = 1
+    for n in range(len(start) - 1):
+        most = max(most, start[n + 1] - start[n])
+    net, at = np.empty(most + 1), np.empty(most + 1)
+    for n in range(len(start) - 1):
+        w = chosen[n]
+        slots, total, rest = _slots(start[n], start[n + 1], amount, kind, years, left_out, w, net, at)
+        of = np.eye(slots)
+        # What the rest adds to slot 0 is itself, or where there is enough of it, minus the sum of all the others.
+        own = 0.0
+        if total < 0.0 and rest < -total:
+            own = 1.0
+            net[0] += rest
+        elif total < 0.0:
+            net[0] += -total
+            of[0] -= 1.0
+        slope, by_rest = np.zeros(slots), 0.0
+        rests = np.zeros(slots)
+        rests[0] = own
+        low, high = _nearest(net, at, slots)
+        while low >= 0:
+            gap = at[high] - at[low]
+            used, left = (low, high) if abs(net[low]) <= abs(net[high]) else (high, low)
+            sign = 1.0 if net[used] > 0.0 else -1.0
+            slope += sign * gap * of[used]
+            by_rest += sign * gap * rests[used]
+            net[left] = net[left] + net[used]
+            of[left] += of[used]
+            rests[left] += rests[used]
+            net[used] = 0.0
+            low, high = _nearest(net, at, slots)
+        k, last = 0, 0.0
+        for e in range(start[n], start[n + 1]):
+            if w > 0 and (left_out[e] >> w) & 1:
+                continue
+            if kind[e] == 2:
+                share[e] = by_rest * amount[e]
+                continue
+            if years[e] != last:
+                k, last = k + 1, years[e]
+            share[e] = slope[k] * amount[e]
+    return share
