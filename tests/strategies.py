@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from math import inf
 
+import numpy as np
 from hypothesis import strategies as st
 
 from crossmargin.book import Account, Balance, Book, Location, Pool, Position
@@ -19,7 +20,8 @@ from crossmargin.collateral import Tiers as HaircutTiers
 from crossmargin.instruments import Asset, Future, Instrument, Option, Perpetual
 from crossmargin.margin import Brackets, FutureRates, OptionRates, StandardOption, Tiers
 from crossmargin.margin.grid import Grid
-from crossmargin.market import Mark, Market
+from crossmargin.margin.historical import Historical
+from crossmargin.market import History, Mark, Market
 from crossmargin.rules import Rules
 from crossmargin.scenarios import GridShape
 from crossmargin.standing import Standing, evaluate
@@ -103,6 +105,28 @@ LOCATIONS = (
     Location(id="frozen", halted=True),
 )
 
+
+def _history() -> History:
+    """Return 160 days of closes: coins that move together, and an oil price that crosses zero."""
+    rng = np.random.default_rng(20260101)
+    days, common = 160, rng.standard_t(4, 160)
+    closes = {
+        name: level * np.exp(np.cumsum(vol * (0.6 * common + 0.8 * rng.standard_t(4, days))))
+        for name, level, vol in (
+            ("BTC", 90.0, 0.03),
+            ("DAX", 140.0, 0.01),
+            ("ETH", 9.0, 0.04),
+            ("EUR", 1.1, 0.005),
+            ("STETH", 8.5, 0.042),
+        )
+    }
+    closes["OIL"] = 10.0 + np.cumsum(2.0 * rng.standard_t(4, days))
+    dates = tuple((TIME - timedelta(days=days - k)).date() for k in range(days))
+    return History(days=dates, names=tuple(sorted(closes)), closes=np.column_stack([closes[n] for n in sorted(closes)]))
+
+
+HISTORY = _history()
+
 SHAPE = GridShape(
     range_by_class={
         "crypto": 0.20,
@@ -129,6 +153,15 @@ HAIRCUTS = HaircutPolicy(
 )
 LADDER = Tiers(floor=(0.0, 400.0, 1500.0), maintenance_rate=(0.02, 0.05, 0.12), initial_rate=(0.05, 0.10, 0.20))
 GRID = Grid(shape=SHAPE)
+EXPECTED_SHORTFALL = Historical(
+    confidence=0.97, horizon_days={"other": 1}, lookback_days=110, minimum_days=60, filtered=False
+)
+FILTERED_SHORTFALL = Historical(
+    confidence=0.95, horizon_days={"other": 1, "equity_index": 2}, lookback_days=100, minimum_days=60, decay=0.94
+)
+VALUE_AT_RISK = Historical(
+    measure="var", confidence=0.97, horizon_days={"other": 1}, lookback_days=110, minimum_days=60, filtered=False
+)
 BRACKETS = Brackets(tiers_by_class={"other": LADDER})
 STANDARD = StandardOption(
     futures_by_class={
@@ -251,6 +284,7 @@ def market_of(
             "EUR": {QUARTER.date(): round(eur * 1.003, 6)},
         },
         rates={"USD": rate},
+        history=HISTORY,
     )
 
 
