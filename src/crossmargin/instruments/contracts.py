@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar
@@ -165,6 +165,16 @@ class Option(Instrument):
 _KINDS: dict[str, type[Instrument]] = {kind.kind: kind for kind in (Spot, Future, Perpetual, Option)}
 
 
+_TERMS = {
+    name: (
+        dict.fromkeys(field.name for field in fields(kind)),
+        {field.name for field in fields(kind) if field.default is MISSING},
+    )
+    for name, kind in _KINDS.items()
+}
+"""By kind: the terms it has, and those that must be given."""
+
+
 def instrument_of(type: str, **terms: object) -> Instrument:
     """Return the instrument of a kind named as in files ("spot", "future", "perpetual", "option").
 
@@ -173,17 +183,15 @@ def instrument_of(type: str, **terms: object) -> Instrument:
     place = f"instrument {terms.get('symbol', '?')}"
     if type not in _KINDS:
         raise InvalidInstrument(f"{place}, type", repr(type), ", ".join(_KINDS), nearest(type, _KINDS))
-    kind = _KINDS[type]
-    known = {field.name: field for field in fields(kind)}
-    for name in terms:
-        if name not in known:
-            raise InvalidInstrument(
-                f"{place}, {name}", "a term no such contract has", f"for a {type}: {', '.join(known)}"
-            )
-    required = {"symbol", "underlying", "quote", "expiry", "option_type", "strike"} & known.keys()
-    missing = sorted(required - terms.keys())
-    if missing:
+    known, required = _TERMS[type]
+    if not required <= terms.keys() <= known.keys():
+        for name in terms:
+            if name not in known:
+                raise InvalidInstrument(
+                    f"{place}, {name}", "a term no such contract has", f"for a {type}: {', '.join(known)}"
+                )
+        missing = sorted(required - terms.keys())
         raise InvalidInstrument(
             place, f"no {' and no '.join(missing)}", f"a {type} needs {', '.join(sorted(required))}"
         )
-    return kind(**terms)  # type: ignore[arg-type]  # each kind checks its own terms at birth
+    return _KINDS[type](**terms)  # type: ignore[arg-type]  # each kind checks its own terms at birth

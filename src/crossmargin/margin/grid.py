@@ -65,6 +65,11 @@ class Grid:
         """Return the number of each asset's group, which is reduced as one."""
         return _of_assets(self, catalogue)[0]
 
+    @property
+    def nets_delta_one(self) -> bool:
+        """Return True: a scenario moves them all alike."""
+        return True
+
     def bends(self, asset: Asset) -> FloatArray:
         """Return the price moves of the asset's grid."""
         return np.unique(self.shape.range_of(asset) * self.shape.cells().fraction)

@@ -71,6 +71,11 @@ class Historical:
         """Return -1 for every asset: scenario losses add up whatever they are on."""
         return np.full(len(catalogue.assets), -1, dtype=np.int64)
 
+    @property
+    def nets_delta_one(self) -> bool:
+        """Return True: a scenario moves them all alike."""
+        return True
+
     def bends(self, asset: Asset) -> FloatArray:
         """Return 0 alone: hundreds of scenarios leave no single bend to look for."""
         return np.zeros(1)

@@ -188,6 +188,11 @@ class MarginModel(Protocol):
         """Return the block each asset moves in, (assets,); -1 where holdings in it may always be separated."""
         ...
 
+    @property
+    def nets_delta_one(self) -> bool:
+        """Whether futures, perpetuals of one underlying that are paid alike may be taken as one of equal value."""
+        ...
+
     def bends(self, asset: Asset) -> FloatArray:
         """Return relative price moves at which the requirement of a book on this asset may bend, 0 among them."""
         ...
@@ -273,6 +278,11 @@ class PositionModel(ABC):
     def blocks(self, catalogue: Catalogue) -> IntArray:
         """Return -1 for every asset: legs are charged apart."""
         return np.full(len(catalogue.assets), -1, dtype=np.int64)
+
+    @property
+    def nets_delta_one(self) -> bool:
+        """Return False: each leg is charged for its own size."""
+        return False
 
     def bends(self, asset: Asset) -> FloatArray:
         """Return 0 alone: no scenarios."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -35,15 +36,44 @@ def by_position(
     by_symbol: Mapping[str, T] | None = None,
 ) -> Iterator[tuple[T, IntArray]]:
     """Yield each entry in use with the rows of `instrument` (numbers in the catalogue) that it applies to."""
-    held, row_of = np.unique(instrument, return_inverse=True)
-    entries: dict[int, T] = {}
-    number = np.empty(len(held), dtype=np.int64)
-    for k, held_instrument in enumerate(held.tolist()):
-        terms = catalogue.instruments[held_instrument]
-        entry = by_class.get(terms.asset_class, by_class[OTHER])
-        entry = by_underlying.get(terms.underlying, entry)
-        entry = (by_symbol or {}).get(terms.symbol, entry)
-        entries[id(entry)] = entry
-        number[k] = id(entry)
-    for key, entry in entries.items():
-        yield entry, np.flatnonzero((number == key)[row_of])
+    entries, number = _of_instruments(
+        _Same(catalogue), _Same(by_class), _Same(by_underlying), _Same(by_symbol or _NOTHING)
+    )
+    mine = number[instrument]
+    for k, entry in enumerate(entries):
+        rows = np.flatnonzero(mine == k)
+        if len(rows):
+            yield entry, rows
+
+
+_NOTHING: dict[str, Any] = {}
+
+
+class _Same:
+    """Wraps a value so that it is equal to itself alone: tables of parameters need not be compared entry by entry."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+@lru_cache(maxsize=16)
+def _of_instruments(
+    catalogue: _Same, by_class: _Same, by_underlying: _Same, by_symbol: _Same
+) -> tuple[list[Any], IntArray]:
+    """Return the entries in use, and the number of the entry of every instrument of the catalogue."""
+    entries: dict[int, tuple[int, Any]] = {}
+    number = np.empty(len(catalogue.value), dtype=np.int64)
+    for k, terms in enumerate(catalogue.value):
+        entry = by_class.value.get(terms.asset_class, by_class.value[OTHER])
+        entry = by_underlying.value.get(terms.underlying, entry)
+        entry = by_symbol.value.get(terms.symbol, entry)
+        number[k] = entries.setdefault(id(entry), (len(entries), entry))[0]
+    return [entry for _, entry in entries.values()], number

@@ -38,12 +38,6 @@ class _Writer:
         book, where = standing.book, standing.where
         self.terms = standing.valuation.catalogue
         self.liquidation = liquidation_prices(standing)
-        self.pair = {
-            (pool, asset): k
-            for k, (pool, asset) in enumerate(
-                zip(self.liquidation.pool.tolist(), self.liquidation.asset.tolist(), strict=True)
-            )
-        }
         self.pairs_of_pool = np.searchsorted(self.liquidation.pool, np.arange(standing.pools.count + 1))
         self.greeks = greeks(standing)
         self.greeks_of_pool = np.searchsorted(self.greeks.pool, np.arange(standing.pools.count + 1))
@@ -86,6 +80,17 @@ class _Writer:
         part = np.where(known & (quantity != 0), positions.quantity / np.where(quantity == 0, 1.0, quantity), 0.0)
         share = standing.requirement.leg_share[leg] if len(standing.requirement.leg_share) else np.zeros(len(leg))
         self.position_share = np.where(known & ~positions.isolated, part * share, 0.0)
+        columns = {
+            "instrument": instrument,
+            "quantity": positions.quantity,
+            "isolated": positions.isolated,
+            "mark": valuation.mark[instrument],
+            "notional": self.position_notional,
+            "unrealized_pnl": self.position_pnl,
+            "margin_contribution": self.position_share,
+            "liquidation_price": self._position_liquidations(),
+        }
+        self.position_rows = {name: column.tolist() for name, column in columns.items()}
 
     def _balance_columns(self) -> None:
         standing, balances = self.standing, self.standing.book.balances
@@ -356,45 +361,53 @@ class _Writer:
         )
 
     def _position(self, k: int) -> Document:
-        standing, positions = self.standing, self.standing.book.positions
-        instrument = int(positions.instrument[k])
-        pool = int(standing.where.of_position[k])
+        c = self.position_rows
         row: Document = {
-            "symbol": self.terms.instruments[instrument].symbol,
-            "quantity": positions.quantity[k],
-            "margin_mode": "isolated" if positions.isolated[k] else "cross",
-            "mark": standing.valuation.mark[instrument],
-            "notional": self.position_notional[k],
-            "unrealized_pnl": self.position_pnl[k],
-            "margin_contribution": self.position_share[k],
-            "liquidation_price": self._position_liquidation(k, instrument, pool),
+            "symbol": self.terms.instruments[c["instrument"][k]].symbol,
+            "quantity": c["quantity"][k],
+            "margin_mode": "isolated" if c["isolated"][k] else "cross",
+            "mark": c["mark"][k],
+            "notional": c["notional"][k],
+            "unrealized_pnl": c["unrealized_pnl"][k],
+            "margin_contribution": c["margin_contribution"][k],
+            "liquidation_price": c["liquidation_price"][k] if isfinite(c["liquidation_price"][k]) else None,
         }
-        if positions.isolated[k]:
-            worth = standing.worth
-            row |= {
-                "isolated_collateral": positions.collateral[k],
-                "net_value": worth.net_value[pool],
-                "equity": worth.equity[pool],
+        if not c["isolated"][k]:
+            return row
+        standing, pool = self.standing, int(self.standing.where.of_position[k])
+        return row | _plain(
+            {
+                "isolated_collateral": standing.book.positions.collateral[k],
+                "net_value": standing.worth.net_value[pool],
+                "equity": standing.worth.equity[pool],
                 "initial_margin": standing.initial_margin[pool],
                 "maintenance_margin": standing.maintenance_margin[pool],
                 "status": Status(standing.status[pool]).label,
             }
-        return _plain(row)
+        )
 
-    def _position_liquidation(self, k: int, instrument: int, pool: int) -> float | None:
-        """Return the position's own mark where its pool breaches on its adverse side.
+    def _position_liquidations(self) -> FloatArray:
+        """Return each position's own mark where its pool breaches on its adverse side; NaN where there is none.
 
         Already in breach, that side holds no healthy price: the way back is on the other one.
         """
-        quantity = self.standing.book.positions.quantity[k]
-        pair = self.pair.get((pool, int(self.terms.underlying[instrument])))
-        if pair is None or quantity == 0 or self.terms.kind[instrument] == _OPTION:
-            return None
-        found = self.liquidation
-        adverse_is_below = (quantity > 0) != bool(found.inside[pair])
-        root = float((found.below if adverse_is_below else found.above)[pair])
-        mark, index = float(self.standing.valuation.mark[instrument]), float(found.index[pair])
-        return mark + (root - index) if found.any_domain[pair] else mark * (root / index)
+        positions, found = self.standing.book.positions, self.liquidation
+        price = np.full(len(positions), np.nan)
+        if not len(found.pool) or not len(positions):
+            return price
+        assets = len(self.terms.assets)
+        instrument = positions.instrument
+        wanted = self.standing.where.of_position * assets + self.terms.underlying[instrument]
+        have = found.pool * assets + found.asset
+        pair = np.minimum(np.searchsorted(have, wanted), len(have) - 1)
+        adverse_is_below = (positions.quantity > 0) != found.inside[pair]
+        root = np.where(adverse_is_below, found.below[pair], found.above[pair])
+        mark, index = self.standing.valuation.mark[instrument], found.index[pair]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            own = np.where(found.any_domain[pair], mark + (root - index), mark * (root / index))
+        asked = (have[pair] == wanted) & (positions.quantity != 0) & (self.terms.kind[instrument] != _OPTION)
+        price[asked] = own[asked]
+        return price
 
 
 def _ratio(requirement: float, balance: float) -> float | None:

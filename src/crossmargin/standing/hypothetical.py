@@ -15,10 +15,16 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from crossmargin.instruments import KINDS
 from crossmargin.margin import Portfolios
-from crossmargin.ragged import owners, slices, starts
+from crossmargin.ragged import group_sums, owners, slices, starts
 from crossmargin.standing.standing import Standing, Worth, margin_balance, portfolios_of, worth_of
 from crossmargin.units import Array, BoolArray, FloatArray, IntArray
+
+_OPTION = KINDS.index("option")
+
+_ROWS_AT_ONCE = 60_000
+"""Legs and balances margined in one go: bounds memory; no number depends on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,11 +62,6 @@ class Hypothetical:
         chosen, start = slices(self.pools.balance_start, pair)
         return owners(start), self._balance[chosen]
 
-    @property
-    def legs(self) -> int:
-        """How many legs all pairs have together: the cost of one state of each."""
-        return len(self._leg)
-
     def _cut(self, legs: tuple[IntArray, IntArray], balances: tuple[IntArray, IntArray]) -> None:
         """Build the small pools, and what the rest of each pool comes to."""
         standing, count = self.standing, len(self.pool)
@@ -84,6 +85,8 @@ class Hypothetical:
             balance_fenced=pools.balance_fenced[self._balance],
         )
         self._entry_value = standing.portfolios.entry_value[self._leg]
+        if standing.rules.model.nets_delta_one:
+            self._net_delta_one(pair_of_leg)
         everybody = np.arange(count)
         now, worth = self._portfolios(everybody, np.zeros(count), None)
         model = standing.rules.model
@@ -92,19 +95,84 @@ class Hypothetical:
         self._rest_balance = standing.margin_balance[self.pool] - margin_balance(worth, standing.rules)
         self._rest_initial_only = standing.worth.initial_only[self.pool] - worth.initial_only
 
+    def _net_delta_one(self, pair: IntArray) -> None:
+        """Take the futures and perpetuals of a pair that follow one underlying and are paid alike as one leg.
+
+        Its quantity makes the change of value equal; its entry value makes the value equal.
+        """
+        small, valuation = self.pools, self.standing.valuation
+        terms, instrument = valuation.catalogue, self.pools.leg_instrument
+        option = terms.kind[instrument] == _OPTION
+        apart = np.where(option, np.arange(len(instrument)) + 1, 0)
+        keys = (
+            apart,
+            terms.any_domain[instrument],
+            terms.inverse[instrument],
+            terms.settle[instrument],
+            terms.quote[instrument],
+            terms.underlying[instrument],
+            pair,
+        )
+        order = np.lexsort(keys)
+        changes = np.zeros(max(0, len(order) - 1), dtype=np.bool_)
+        for key in keys:
+            changes |= np.diff(key[order].astype(np.int64)) != 0
+        if changes.all():
+            return
+        first = np.flatnonzero(np.concatenate((np.ones(1, dtype=np.bool_), changes)))
+        group = np.cumsum(np.concatenate(([0], changes)))
+        lead = instrument[order[first]]
+        size = np.where(terms.any_domain, terms.contract_size, valuation.unit_value)
+        quantity, count = small.leg_quantity[order], len(first)
+        # Of a lone leg nothing changes, not even by a rounding.
+        alone = np.bincount(group, minlength=count) == 1
+        total = group_sums(group, quantity * size[instrument[order]], count)
+        netted = np.where(alone, quantity[first], total / size[lead])
+        value = group_sums(group, quantity * valuation.unit_value[instrument[order]], count)
+        entry = group_sums(group, self._entry_value[order], count)
+        entry = np.where(alone, entry, entry + netted * valuation.unit_value[lead] - value)
+        self.pools = replace(
+            small,
+            leg_start=starts(pair[order[first]], len(self.pool)),
+            leg_instrument=lead,
+            leg_quantity=netted,
+            leg_priced=netted,
+            leg_entry_value=entry,
+        )
+        self._entry_value = entry
+
     def at(self, pair: IntArray, move: FloatArray, amount: FloatArray | None = None) -> Figures:
         """Return the figures of the states (pair, move), each shape (states,).
 
         `amount` replaces the balances of the states' small pools, in the order `balances(pair)` gives them.
         """
+        per_state = (np.diff(self.pools.leg_start) + np.diff(self.pools.balance_start))[pair] + 1
+        cuts = np.flatnonzero(np.diff(np.cumsum(per_state) // _ROWS_AT_ONCE)) + 1
+        states = np.split(np.arange(len(pair)), cuts)
+        balances = np.concatenate(([0], np.cumsum(np.diff(self.pools.balance_start)[pair])))
+        parts = [
+            self._at(
+                pair[part],
+                move[part],
+                None if amount is None else amount[balances[part[0]] : balances[part[-1] + 1]],
+            )
+            for part in states
+            if len(part)
+        ]
+        columns = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else [np.zeros(0)] * 3
+        return Figures(margin_balance=columns[0], maintenance=columns[1], initial=columns[2])
+
+    def _at(
+        self, pair: IntArray, move: FloatArray, amount: FloatArray | None
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
         standing = self.standing
         portfolios, worth = self._portfolios(pair, move, amount)
         ingredients = self._rest[pair] + standing.rules.model.ingredients(portfolios)
         maintenance, initial = standing.rules.model.totals(ingredients, portfolios.credit_factor)
-        return Figures(
-            margin_balance=self._rest_balance[pair] + margin_balance(worth, standing.rules),
-            maintenance=maintenance,
-            initial=initial + self._rest_initial_only[pair] + worth.initial_only,
+        return (
+            self._rest_balance[pair] + margin_balance(worth, standing.rules),
+            maintenance,
+            initial + self._rest_initial_only[pair] + worth.initial_only,
         )
 
     def _portfolios(self, pair: IntArray, move: FloatArray, amount: FloatArray | None) -> tuple[Portfolios, Worth]:

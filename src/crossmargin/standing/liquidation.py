@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import elementwise
 
 from crossmargin.instruments import KINDS
 from crossmargin.ragged import owners
@@ -28,8 +29,6 @@ _POINTS_STRAIGHT = 16
 """Without options the margin of a pool is made of a few straight pieces."""
 _POINTS_LEAST = 10
 _BENDS_MOST = 600
-_STATES_AT_ONCE = 400_000
-"""Legs margined in one go: bounds memory, not results."""
 _WORK_MOST = 1_500_000
 """Legs x points of one pair's scan above which it takes fewer points: a pool of thousands of legs is smooth."""
 _DIP_REACH = 10.0
@@ -114,19 +113,11 @@ class _Scan:
         self.edges: list[list[tuple[float, float]]] = []
 
     def excess(self, pair: IntArray, position: FloatArray) -> FloatArray:
-        """Return margin_balance - maintenance of each state, computed in bounded pieces."""
+        """Return margin_balance - maintenance of each state, (states,)."""
         if not len(pair):
             return np.zeros(0)
         move = np.where(self.any_domain[pair], position, np.expm1(np.where(self.any_domain[pair], 0.0, position)))
-        per_state = np.diff(self.hypothetical.pools.leg_start)[pair] + 1
-        piece = np.cumsum(per_state) // _STATES_AT_ONCE
-        cuts = np.flatnonzero(np.diff(piece)) + 1
-        return np.concatenate(
-            [
-                self.hypothetical.at(part, part_move).excess
-                for part, part_move in zip(np.split(pair, cuts), np.split(move, cuts), strict=True)
-            ]
-        )
+        return self.hypothetical.at(pair, move).excess
 
     def run(self) -> None:
         """Scan, look into dips, close in on the roots."""
@@ -137,9 +128,7 @@ class _Scan:
         self.pair, self.position, self.breach = pair[order], position[order], excess[order] <= 0.0
         crossing = np.flatnonzero((np.diff(self.breach.astype(np.int8)) != 0) & (np.diff(self.pair) == 0))
         self.crossing_pair = self.pair[crossing]
-        self.root = self._roots(
-            self.crossing_pair, self.position[crossing], self.position[crossing + 1], self.breach[crossing]
-        )
+        self.root = self._roots(self.crossing_pair, self.position[crossing], self.position[crossing + 1])
         self.into_breach = self.breach[crossing + 1]
         self.crossing_below = self.position[crossing + 1] <= 0.0
 
@@ -249,46 +238,26 @@ class _Scan:
             np.concatenate([excess, *(e[2] for e in extra)]),
         )
 
-    def _roots(self, pair: IntArray, low: FloatArray, high: FloatArray, low_breach: BoolArray) -> FloatArray:
-        """Return where each bracket changes side, the end that is in breach, to the last bits of the price.
+    def _roots(self, pair: IntArray, low: FloatArray, high: FloatArray) -> FloatArray:
+        """Return where each bracket changes side, the end that is in breach, to the last bits of the price."""
+        if not len(pair):
+            return np.zeros(0)
+        # Prices that may be negative are scaled by their level, so that one width means the same for all.
+        level = np.where(self.any_domain, np.maximum(np.abs(self.index), 1.0), 1.0)[pair]
 
-        Straight pieces are met in one secant step; each is followed by a step just beyond it, so that the bracket
-        closes from both sides, and by a bisection wherever that did not shrink it to a tenth.
-        """
-        low, high = low.copy(), high.copy()
-        at_low, at_high = self.excess(pair, low), self.excess(pair, high)
-        anywhere = self.any_domain[pair]
-        level = np.where(anywhere, np.abs(self.index[pair]), 1.0)
+        def excess(position: FloatArray, which: FloatArray, scale: FloatArray) -> FloatArray:
+            return self.excess(which.astype(np.int64), position * scale)
 
-        def close(active: IntArray, at: FloatArray) -> None:
-            value = self.excess(pair[active], at)
-            same = (value <= 0.0) == low_breach[active]
-            low[active[same]], at_low[active[same]] = at[same], value[same]
-            high[active[~same]], at_high[active[~same]] = at[~same], value[~same]
-
-        for _ in range(_STEPS):
-            width = high - low
-            limit = _TIGHT * np.maximum(level, np.where(anywhere, np.abs(low + high) / 2, 1.0))
-            active = np.flatnonzero(width > limit)
-            if not len(active):
-                break
-            before, nudge = width[active], limit[active]
-            slope = at_high[active] - at_low[active]
-            with np.errstate(divide="ignore", invalid="ignore"):
-                secant = low[active] - at_low[active] * before / slope
-            inner = np.clip(
-                np.where(np.isfinite(secant), secant, 0.5 * (low[active] + high[active])),
-                low[active] + 0.25 * nudge,
-                high[active] - 0.25 * nudge,
-            )
-            close(active, inner)
-            beyond = np.where(low[active] == inner, inner + 0.5 * nudge, inner - 0.5 * nudge)
-            close(active, np.clip(beyond, low[active], high[active]))
-            slow = active[high[active] - low[active] > 0.1 * before]
-            middle = 0.5 * (low[slow] + high[slow])
-            inside = (middle > low[slow]) & (middle < high[slow])
-            close(slow[inside], middle[inside])
-        return np.where(low_breach, low, high)
+        found = elementwise.find_root(
+            excess,
+            (low / level, high / level),
+            args=(pair.astype(np.float64), level),
+            tolerances={"xatol": _TIGHT, "xrtol": _TIGHT, "fatol": 0.0, "frtol": 0.0},
+            maxiter=_STEPS,
+        )
+        (left, right), (at_left, at_right) = found.bracket, found.f_bracket
+        in_breach = np.where(at_left <= 0.0, left, np.where(at_right <= 0.0, right, found.x))
+        return np.asarray(in_breach * level, dtype=np.float64)
 
     def price(self, pair: IntArray, position: FloatArray) -> FloatArray:
         """Return the price at a position."""

@@ -53,10 +53,15 @@ def withdrawable(standing: Standing, pool: IntArray, owner: IntArray, row: IntAr
         haircut = np.where(market_value > 0, 1.0 - counted_value / market_value, 1.0)
 
     none = np.zeros(0, dtype=np.int64)
-    alone = _Taking(standing, pool[holder], asset, (group, row), (none, none), whole=False).largest_share()
     # Cash without haircut moves margin_balance one for one and no requirement: no search, no rounding.
     cash = (asset == standing.valuation.currency) & (counted_value == owned)
-    alone[cash] = np.minimum(1.0, headroom[holder[cash]] / owned[cash])
+    alone = np.minimum(1.0, headroom[holder] / owned)
+    other = np.flatnonzero(~cash)
+    searched = np.flatnonzero(~cash[group])
+    target = (np.searchsorted(other, group[searched]), row[searched])
+    alone[other] = _Taking(
+        standing, pool[holder[other]], asset[other], target, (none, none), whole=False
+    ).largest_share()
 
     order = np.lexsort((asset, haircut, asset != standing.valuation.currency, holder))
     rank = np.arange(count) - np.searchsorted(holder[order], holder[order])
