@@ -90,12 +90,12 @@ class Historical:
         count = portfolios.pools.count
         rows = self._exposures(portfolios)
         losses = scenario_losses(rows.start, rows.row, rows.amount, rows.left_out, rows.table.pnl, SETS)
-        return np.hstack((losses.reshape(count, -1), rows.counted))
+        return np.hstack((losses.reshape(count, SETS * losses.shape[2]), rows.counted))
 
     def totals(self, ingredients: FloatArray, credit_factor: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return (maintenance, initial), each (P,)."""
         losses, counted = ingredients[:, :-SETS], ingredients[:, -SETS:]
-        core = self._measured(losses.reshape(len(losses) * SETS, -1)).reshape(-1, SETS)
+        core = self._measured(losses.reshape(len(losses) * SETS, losses.shape[1] // SETS)).reshape(-1, SETS)
         maintenance, _ = least(core, counted, np.ones(len(core)), initial=False)
         initial, _ = least(core, counted, self.initial_factor * credit_factor, initial=True)
         return maintenance, np.maximum(initial, maintenance)
@@ -107,7 +107,7 @@ class Historical:
         rows = self._exposures(portfolios)
         table = rows.table
         losses = scenario_losses(rows.start, rows.row, rows.amount, rows.left_out, table.pnl, SETS)
-        core = self._measured(losses.reshape(count * SETS, -1)).reshape(-1, SETS)
+        core = self._measured(losses.reshape(count * SETS, losses.shape[2])).reshape(-1, SETS)
         _, chosen = least(core, rows.counted, np.ones(count), initial=False)
         initial, _ = least(core, rows.counted, self.initial_factor * portfolios.credit_factor, initial=True)
         everybody = np.arange(count)
