@@ -7,6 +7,7 @@ Conventions. A move is a simple return, +0.1 is +10%, or price units where an un
 negative. A vol factor multiplies implied vol. A risk array is P&L in the reporting currency: a loss is negative.
 """
 
+from crossmargin.scenarios.crashes import PriceMove, StressFacts, stress, stressed
 from crossmargin.scenarios.grid import GridCells, GridShape
 from crossmargin.scenarios.history import (
     MissingHistory,
@@ -14,8 +15,8 @@ from crossmargin.scenarios.history import (
     filtered,
     historical,
     missing_history,
-    stress,
 )
+from crossmargin.scenarios.reference import ReferenceSet, Vols, VolUsed, reference, reference_set
 from crossmargin.scenarios.risk_array import Moves, RiskArray, followers, revalue, risk_array
 from crossmargin.scenarios.scenario_set import ScenarioSet, TenorScaling
 from crossmargin.scenarios.table import scenario_table
@@ -25,16 +26,24 @@ __all__ = [
     "GridShape",
     "MissingHistory",
     "Moves",
+    "PriceMove",
+    "ReferenceSet",
     "RiskArray",
     "ScenarioSet",
+    "StressFacts",
     "TenorScaling",
+    "VolUsed",
+    "Vols",
     "effective_sample",
     "filtered",
     "followers",
     "historical",
     "missing_history",
+    "reference",
+    "reference_set",
     "revalue",
     "risk_array",
     "scenario_table",
     "stress",
+    "stressed",
 ]

@@ -1,4 +1,4 @@
-"""Scenarios of the past: overlapping windows of daily closes, as they happened or filtered, and named stress days."""
+"""Scenarios of the past: overlapping windows of daily closes, as they happened or filtered."""
 
 from __future__ import annotations
 
@@ -22,9 +22,6 @@ MINIMUM_DAYS = 250
 
 STALE_DAYS = 10
 """Rows without a close after which a market counts as gone; the longest closures of listed markets are shorter."""
-
-MIRROR_LARGEST = 2.0
-"""Largest gain a mirrored stress move may have: +200%."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +77,7 @@ def filtered(
     """
     if not 0.0 < decay < 1.0:
         raise InvalidMarket("decay", str(decay), "a fraction above 0 and below 1")
-    windows = _windows(
-        history, names, any_domain, horizon_days, lookback, minimum_days, warmup=ceil(1.0 / (1.0 - decay))
-    )
+    windows = _windows(history, names, any_domain, horizon_days, lookback, minimum_days, warmup=warmup_days(decay))
     step = np.diff(windows.level, axis=0, prepend=np.nan)
     # The first close of a market ends no return.
     seen = windows.observed & ~np.isnan(step)
@@ -92,6 +87,11 @@ def filtered(
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.where(known > 0.0, np.maximum(vol[-1], long_run) / known, 1.0)
     return windows.scenarios(windows.returns() * scale)
+
+
+def warmup_days(decay: float) -> int:
+    """Return how many rows `filtered` needs before its first window opens."""
+    return ceil(1.0 / (1.0 - decay))
 
 
 def ewma_vol(returns: FloatArray, observed: BoolArray, decay: float) -> FloatArray:
@@ -136,74 +136,6 @@ def missing_history(
 def effective_sample(scenarios: ScenarioSet, horizon_days: Mapping[str, int] | int) -> float:
     """Return how many windows do not overlap: scenarios / longest horizon of its factors."""
     return len(scenarios) / max(_horizons(scenarios.factors, horizon_days))
-
-
-def stress(
-    named: Mapping[str, Mapping[str, float]],
-    factors: Iterable[str],
-    *,
-    classes: Mapping[str, str],
-    any_domain: Collection[str] = (),
-    any_floor: Mapping[str, float] | None = None,
-    both_signs: bool = True,
-) -> ScenarioSet:
-    """Return named joint moves {scenario: {factor: move}}, each followed by its mirror image where `both_signs`.
-
-    Moves are simple returns, -0.45 is -45%; where the domain is `any`, fractions of max(|index|, any_floor).
-    The mirror of a move is its opposite, at most +200% and, for positive prices, at least -100%. A factor without
-    a figure takes the largest move, up or down, of its class in that scenario, and 0 where the class has none.
-    "<factor>.vol" is the relative change of its vols, the same in both signs: vols rise in squeezes too.
-    `classes` gives the class of every name.
-    """
-    wanted = tuple(factors)
-    ids: list[str] = []
-    rows: list[list[float]] = []
-    vols: list[list[float]] = []
-    for scenario, moves in named.items():
-        _check_stress(scenario, moves, classes, any_domain)
-        prices = {name: move for name, move in moves.items() if not name.endswith(VOL_SUFFIX)}
-        worst: dict[str, float] = {}
-        for name, move in prices.items():
-            # Of two moves of one size the fall is the worse.
-            worst[classes[name]] = max(worst.get(classes[name], 0.0), move, key=lambda m: (abs(m), -m))
-        row = [prices.get(name, worst.get(classes.get(name, ""), 0.0)) for name in wanted]
-        vol = [1.0 + moves.get(name + VOL_SUFFIX, 0.0) for name in wanted]
-        ids.append(scenario)
-        rows.append(row)
-        vols.append(vol)
-        if both_signs:
-            ids.append(f"{scenario} mirrored")
-            rows.append([_mirror(move, name in any_domain) for name, move in zip(wanted, row, strict=True)])
-            vols.append(vol)
-    vol_factor = np.array(vols, dtype=np.float64).reshape(len(ids), len(wanted)).T
-    floors = any_floor or {}
-    return ScenarioSet(
-        ids=tuple(ids),
-        factors=wanted,
-        move=np.array(rows, dtype=np.float64).reshape(len(ids), len(wanted)).T,
-        vol_factor=None if (vol_factor == 1.0).all() else vol_factor,
-        weight=np.ones(len(ids)),
-        any_floor=np.array([floors.get(name, 0.0) for name in wanted], dtype=np.float64),
-        source="stress",
-    )
-
-
-def _check_stress(
-    scenario: str, moves: Mapping[str, float], classes: Mapping[str, str], any_domain: Collection[str]
-) -> None:
-    for name, move in moves.items():
-        place = f"stress {scenario}, {name}"
-        if isinstance(move, bool) or not np.isfinite(move):
-            raise InvalidMarket(place, repr(move), "a relative move, -0.45 for -45%")
-        if name.removesuffix(VOL_SUFFIX) not in classes:
-            raise InvalidMarket(place, "a name without an asset class", "a name whose class is known")
-        if move < -1.0 and name not in any_domain:
-            raise InvalidMarket(place, f"a move of {move:.0%}", "-100% or more where prices are positive")
-
-
-def _mirror(move: float, any_domain: bool) -> float:
-    mirrored = min(-move, MIRROR_LARGEST)
-    return mirrored if any_domain else max(mirrored, -1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -51,7 +51,7 @@ class ScenarioSet:
     name: str = ""
     """What the set is about: the group of a grid, the name of a stress."""
     source: str
-    """`grid`, `history`, `stress` or `table`."""
+    """`grid`, `history`, `reference`, `stress` or `table`."""
     start: date | None = None
     end: date | None = None
 
