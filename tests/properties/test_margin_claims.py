@@ -405,3 +405,14 @@ def test_a_far_option_that_costs_next_to_nothing_owes_its_value_and_no_more():
     market = market.with_(marks={"FAR": Mark(iv=0.5)})
     standing = alone({"FAR": 10}, market=market, instruments=(*OPTIONS, far)).standing(RULES["grid"])
     assert 0 < standing.initial_margin[0] == pytest.approx(standing.worth.net_option_value[0], rel=1e-9)
+
+
+def test_options_settled_in_another_moving_asset_may_owe_more_together_than_apart():
+    # A call that can lose more than its price (its underlying and the dollar it pays apart) is left out alone; beside
+    # a future the put is kept as its hedge. Together the sets that are tried leave out both or neither.
+    shape = GridShape(range_by_class={"crypto": 0.2, "stablecoin": 0.3, "other": 0.35})
+    rules = rules_of(Grid(shape=shape), haircuts=PLAIN)
+    market = market_of()
+    one, other = ({"ETH-C-11": 4}, {}), ({"ETH-P-9": 1, "ETH-PERP": 4}, {})
+    apart = maintenance("grid", one, market, rules) + maintenance("grid", other, market, rules)
+    assert maintenance("grid", together(one, other), market, rules) > apart + 1
