@@ -7,11 +7,13 @@ import platform
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 
 from cyclopts import App, CycloptsError, Group
 
 from crossmargin import __version__
 from crossmargin.cli.console import WIDTH_OF_PROSE, answers, notes, refuse
+from crossmargin.cli.verbs import LONG_HELP
 from crossmargin.errors import InputError
 
 REFUSED, OUR_FAULT, INTERRUPTED, NOBODY_READS = 2, 3, 130, 141
@@ -50,10 +52,12 @@ def build(asked: str | None = None) -> App:
     )
     group = Group("Verbs", sort_key=1)
     for order, (verb, (module, summary)) in enumerate(VERBS.items()):
+        if verb == asked:
+            import_module(f"crossmargin.cli.{module}")
         app.command(
             f"crossmargin.cli.{module}:app",
             name=verb,
-            help=None if verb == asked else summary,
+            help=LONG_HELP.get(verb, summary) if verb == asked else summary,
             group=group,
             sort_key=order,
         )

@@ -15,7 +15,7 @@ def money(amount: float | None, digits: int = 0) -> str:
     if amount is None:
         return NOTHING
     text = f"{amount:,.{digits}f}"
-    return text.removeprefix("-") if text.strip("-0.,") == "" else text
+    return "0" if text.strip("-0.,") == "" else text
 
 
 def money_digits(amounts: Iterable[float | None]) -> int:

@@ -8,6 +8,9 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+LONG_HELP: dict[str, str] = {}
+"""By verb, of those imported so far: what its own help says, where the list of verbs has one line."""
+
 BOOK = "A JSON or TOML document, a folder, - for standard input, or the word demo for the shipped book."
 
 Book = Annotated[str, Parameter(name="BOOK", help=BOOK)]
@@ -36,7 +39,7 @@ def verb(name: str, run: Callable[..., Any] | None, examples: Sequence[str], **m
     epilogue = f"[bold]Examples[/bold]\n\n{lines}"
     if run is not None:
         paragraphs = cleandoc(run.__doc__ or "").split("\n\n")
-        more["help"] = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+        LONG_HELP[name] = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
     app = App(name=name, help_epilogue=epilogue, help_format="rich", version_flags=[], **more)
     if run is not None:
         app.default(run)
