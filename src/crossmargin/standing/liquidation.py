@@ -255,8 +255,9 @@ class _Scan:
             tolerances={"xatol": _TIGHT, "xrtol": _TIGHT, "fatol": 0.0, "frtol": 0.0},
             maxiter=_STEPS,
         )
-        (left, right), (at_left, at_right) = found.bracket, found.f_bracket
-        in_breach = np.where(at_left <= 0.0, left, np.where(at_right <= 0.0, right, found.x))
+        (left, right), at_left = found.bracket, found.f_bracket[0]
+        # An exact zero ends the search with a bracket still wide; else both ends are as good as the root.
+        in_breach = np.where(found.f_x <= 0.0, found.x, np.where(at_left <= 0.0, left, right))
         return np.asarray(in_breach * level, dtype=np.float64)
 
     def price(self, pair: IntArray, position: FloatArray) -> FloatArray:
