@@ -13,6 +13,9 @@ LOCK := $(if $(shell command -v flock 2>/dev/null),flock .make.lock,)
 INDEX = $$($(BIN)/pip config get global.index-url 2>/dev/null || true)
 WITH_INDEX = index="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$(INDEX)}}"; [ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index"
 
+# As pip does, uv shall trust the certificates this machine trusts.
+export UV_SYSTEM_CERTS := 1
+
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test check fmt bench docs lock clean
 
@@ -59,7 +62,7 @@ $(UV): Makefile
 	@touch $@
 
 $(VENV)/.synced: requirements.lock $(UV)
-	@$(WITH_INDEX); $(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(WITH_INDEX); $(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml $(VENV)/.synced
