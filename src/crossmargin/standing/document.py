@@ -75,11 +75,13 @@ class _Writer:
         ) * settle_fx
         self.position_notional = valuation.notional(instrument, positions.quantity)
         leg = where.leg_of_position
-        known = leg >= 0
-        quantity = np.where(known, standing.pools.leg_quantity[leg] if len(standing.pools.leg_quantity) else 0.0, 1.0)
-        part = np.where(known & (quantity != 0), positions.quantity / np.where(quantity == 0, 1.0, quantity), 0.0)
-        share = standing.requirement.leg_share[leg] if len(standing.requirement.leg_share) else np.zeros(len(leg))
-        self.position_share = np.where(known & ~positions.isolated, part * share, 0.0)
+        known = np.flatnonzero((leg >= 0) & ~positions.isolated)
+        net = standing.pools.leg_quantity[leg[known]]
+        rows = np.bincount(leg[known])[leg[known]]
+        # A leg that is flat still has what was made on it; members who cancel each other share that evenly.
+        part = np.where(net != 0.0, positions.quantity[known] / np.where(net == 0.0, 1.0, net), 1.0 / rows)
+        self.position_share = np.zeros(len(leg))
+        self.position_share[known] = part * standing.requirement.leg_share[leg[known]]
         columns = {
             "instrument": instrument,
             "quantity": positions.quantity,
