@@ -68,6 +68,19 @@ class Valuation:
         """True for the rows that are options."""
         return np.asarray(self.catalogue.kind[self.instrument] == _OPTION)
 
+    def exchange_rate(self, asset: str, into: str) -> float:
+        """Return how many units of the asset `into` one unit of `asset` is worth, through the reporting currency.
+
+        Raises MissingPrice naming the asset whose value the market does not give.
+        """
+        numbers = self.catalogue.asset_number
+        values = [self.fx[numbers[name]] if name in numbers else np.nan for name in (asset, into)]
+        for name, worth in zip((asset, into), values, strict=True):
+            if np.isnan(worth):
+                currency = self.catalogue.assets[self.currency].symbol
+                raise MissingPrice(f"market.fx.{name}", "nothing", f"the value of one {name} in {currency}")
+        return float(values[0] / values[1])
+
     def notional(self, rows: IntArray, quantity: FloatArray) -> FloatArray:
         """Return |quantity| x contract size x mark (options: index) in the reporting currency.
 
