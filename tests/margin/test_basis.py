@@ -233,3 +233,13 @@ def test_moves_are_by_name_then_class():
 def test_moves_that_cannot_be_are_refused(wrong):
     with pytest.raises(InvalidRules):
         Basis(by_class=wrong)
+
+
+def test_a_hundred_thousand_expiries_are_matched_in_a_moment():
+    """Not by looking at every pair: doubling the expiries about doubles the work."""
+    rng = np.random.default_rng(3)
+    count = 100_000
+    rows = rows_of(*zip(np.sort(rng.uniform(0.1, 3.0, count)), rng.normal(size=count), strict=True))
+    found = rows.charges(ONE)[0, 0]
+    assert found > 0.0
+    assert rows.shares(ONE, np.array([0]), count).sum() == pytest.approx(found, rel=1e-9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from math import isfinite
 
 import numpy as np
@@ -162,19 +163,61 @@ def _slots(
 
 
 @njit(cache=True)
-def _nearest(net: FloatArray, at: FloatArray, slots: int) -> tuple[int, int]:
-    """Return the two slots of opposite sign nearest to each other; (-1, -1) where one sign is left.
+def _match(net: FloatArray, at: FloatArray, slots: int, used: IntArray, left: IntArray, size: FloatArray) -> int:
+    """Match the nets of slots, nearest first, and return in how many steps.
 
-    Between the nearest two nothing is left: it would be nearer to one of them.
+    Each step fills the slot used up, the one it was matched with and the signed amount used; `net` keeps what is
+    left over. Candidates are neighbours among what is left: between the nearest two of opposite sign there is
+    nothing, it would be nearer to one of them. So a heap of neighbours finds each step in log(slots).
     """
-    best, low, high, last = np.inf, -1, -1, -1
+    low_net, high_net = 0.0, 0.0
+    for k in range(slots):
+        low_net, high_net = min(low_net, net[k]), max(high_net, net[k])
+    # Most groups have one sign: nothing to set up.
+    if low_net == 0.0 or high_net == 0.0:
+        return 0
+    before, after = np.full(slots, -1), np.full(slots, -1)
+    nearest = [(np.inf, -1, -1)]
+    last = -1
     for k in range(slots):
         if net[k] == 0.0:
             continue
-        if last >= 0 and (net[last] > 0.0) != (net[k] > 0.0) and at[k] - at[last] < best:
-            best, low, high = at[k] - at[last], last, k
+        if last >= 0:
+            before[k], after[last] = last, k
+            if (net[last] > 0.0) != (net[k] > 0.0):
+                heappush(nearest, (at[k] - at[last], last, k))
         last = k
-    return low, high
+    steps = 0
+    while True:
+        _, low, high = heappop(nearest)
+        if low < 0:
+            return steps
+        # A slot used up, or a neighbour that has changed: an older candidate.
+        if net[low] == 0.0 or net[high] == 0.0 or after[low] != high:
+            continue
+        u, v = (low, high) if abs(net[low]) <= abs(net[high]) else (high, low)
+        used[steps], left[steps], size[steps] = u, v, net[u]
+        steps += 1
+        net[v] += net[u]
+        net[u] = 0.0
+        for gone in (u, v):
+            if net[gone] != 0.0:
+                continue
+            a, b = before[gone], after[gone]
+            if a >= 0:
+                after[a] = b
+            if b >= 0:
+                before[b] = a
+            if a >= 0 and b >= 0 and net[a] != 0.0 and net[b] != 0.0 and (net[a] > 0.0) != (net[b] > 0.0):
+                heappush(nearest, (at[b] - at[a], a, b))
+
+
+@njit(cache=True)
+def _longest(start: IntArray) -> int:
+    most = 0
+    for n in range(len(start) - 1):
+        most = max(most, start[n + 1] - start[n])
+    return most
 
 
 @njit(cache=True)
@@ -184,26 +227,21 @@ def _matched(
     """Return the sum over matched pairs of matched amount x gap in years, (N, sets)."""
     segments = len(start) - 1
     found = np.zeros((segments, sets))
-    most = 1
+    room = _longest(start) + 1
+    net, at, size = np.empty(room), np.empty(room), np.empty(room)
+    used, left = np.empty(room, np.int64), np.empty(room, np.int64)
     for n in range(segments):
-        most = max(most, start[n + 1] - start[n])
-    net, at = np.empty(most + 1), np.empty(most + 1)
-    for n in range(segments):
+        present = 0
+        for e in range(start[n], start[n + 1]):
+            present |= left_out[e]
         for w in range(sets):
+            if w > 0 and not (present >> w) & 1:
+                found[n, w] = found[n, 0]
+                continue
             slots, total, rest = _slots(start[n], start[n + 1], amount, kind, years, left_out, w, net, at)
             net[0] += min(rest, max(0.0, -total))
-            low, high = _nearest(net, at, slots)
-            while low >= 0:
-                size = min(abs(net[low]), abs(net[high]))
-                found[n, w] += size * (at[high] - at[low])
-                # One of the two is used up exactly, so the loop ends.
-                if abs(net[low]) == size:
-                    net[high] = net[high] + net[low]
-                    net[low] = 0.0
-                else:
-                    net[low] = net[low] + net[high]
-                    net[high] = 0.0
-                low, high = _nearest(net, at, slots)
+            for step in range(_match(net, at, slots, used, left, size)):
+                found[n, w] += abs(size[step]) * abs(at[used[step]] - at[left[step]])
     return found
 
 
@@ -213,40 +251,29 @@ def _matched_shares(
 ) -> FloatArray:
     """Return each row's amount x derivative of its segment's matched amount x gap, (E,).
 
-    Every net left over is a fixed combination of the nets at first: `of` keeps it, row by row.
+    Backwards through the steps: what a slot used up was worth is its gap, and what it was worth to the slot it
+    was matched with, as the two were added.
     """
     share = np.zeros(len(amount))
-    most = 1
-    for n in range(len(start) - 1):
-        most = max(most, start[n + 1] - start[n])
-    net, at = np.empty(most + 1), np.empty(most + 1)
+    room = _longest(start) + 1
+    net, at, size = np.empty(room), np.empty(room), np.empty(room)
+    used, left = np.empty(room, np.int64), np.empty(room, np.int64)
+    slope = np.empty(room)
     for n in range(len(start) - 1):
         w = chosen[n]
         slots, total, rest = _slots(start[n], start[n + 1], amount, kind, years, left_out, w, net, at)
-        of = np.eye(slots)
-        # What the rest adds to slot 0 is itself, or where there is enough of it, minus the sum of all the others.
-        own = 0.0
-        if total < 0.0 and rest < -total:
-            own = 1.0
-            net[0] += rest
-        elif total < 0.0:
-            net[0] += -total
-            of[0] -= 1.0
-        slope, by_rest = np.zeros(slots), 0.0
-        rests = np.zeros(slots)
-        rests[0] = own
-        low, high = _nearest(net, at, slots)
-        while low >= 0:
-            gap = at[high] - at[low]
-            used, left = (low, high) if abs(net[low]) <= abs(net[high]) else (high, low)
-            sign = 1.0 if net[used] > 0.0 else -1.0
-            slope += sign * gap * of[used]
-            by_rest += sign * gap * rests[used]
-            net[left] = net[left] + net[used]
-            of[left] += of[used]
-            rests[left] += rests[used]
-            net[used] = 0.0
-            low, high = _nearest(net, at, slots)
+        net[0] += min(rest, max(0.0, -total))
+        slope[:slots] = 0.0
+        for step in range(_match(net, at, slots, used, left, size) - 1, -1, -1):
+            u, v = used[step], left[step]
+            slope[u] = slope[v] + (1.0 if size[step] > 0.0 else -1.0) * abs(at[u] - at[v])
+        by_rest = 0.0
+        if total < 0.0:
+            if rest < -total:
+                by_rest = slope[0]
+            else:
+                # More rest than needed: what it adds is minus the sum of everything else.
+                slope[:slots] -= slope[0]
         k, last = 0, 0.0
         for e in range(start[n], start[n + 1]):
             if w > 0 and (left_out[e] >> w) & 1:
