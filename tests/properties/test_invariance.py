@@ -40,6 +40,7 @@ from tests.strategies import (
     rules_of,
     worlds,
 )
+from tests.twins.documents import assert_same
 
 RULES = rules_of(GRID)
 MODELS = {
@@ -178,7 +179,7 @@ def test_what_an_account_owes_does_not_depend_on_who_else_is_in_the_book(name, d
     whole = {account["id"]: account for account in document(world.standing(rules))["accounts"]}
     for account in world.accounts:
         (lonely,) = document(world.but(accounts=(account,)).standing(rules))["accounts"]
-        assert lonely == whole[account.id]
+        assert_same(lonely, whole[account.id])
 
 
 def test_a_foreign_balance_owes_the_same_whether_or_not_somebody_trades_the_pair():
