@@ -1,7 +1,8 @@
 """Scenarios: joint moves of prices and vols, and what they do to one unit of everything.
 
-Here: scenario sets (price x vol grids, history, stress, any table) and the risk array. Never here: positions,
-requirements, rule-book numbers.
+Here: scenario sets (price x vol grids, history, the shipped reference set, stress, any table), proxies where history is
+missing, and the risk array. Never here: positions, requirements, rule-book numbers (the shipped facts about markets are
+dated TOML beside this file).
 
 Conventions. A move is a simple return, +0.1 is +10%, or price units where an underlying's prices may be
 negative. A vol factor multiplies implied vol. A risk array is P&L in the reporting currency: a loss is negative.
@@ -16,6 +17,8 @@ from crossmargin.scenarios.history import (
     historical,
     missing_history,
 )
+from crossmargin.scenarios.joint import JointParameters, JointScenarios, MarketFacts, ScenarioReport, joint_scenarios
+from crossmargin.scenarios.proxy import StandIn, completed
 from crossmargin.scenarios.reference import ReferenceSet, Vols, VolUsed, reference, reference_set
 from crossmargin.scenarios.risk_array import Moves, RiskArray, followers, revalue, risk_array
 from crossmargin.scenarios.scenario_set import ScenarioSet, TenorScaling
@@ -24,20 +27,27 @@ from crossmargin.scenarios.table import scenario_table
 __all__ = [
     "GridCells",
     "GridShape",
+    "JointParameters",
+    "JointScenarios",
+    "MarketFacts",
     "MissingHistory",
     "Moves",
     "PriceMove",
     "ReferenceSet",
     "RiskArray",
+    "ScenarioReport",
     "ScenarioSet",
+    "StandIn",
     "StressFacts",
     "TenorScaling",
     "VolUsed",
     "Vols",
+    "completed",
     "effective_sample",
     "filtered",
     "followers",
     "historical",
+    "joint_scenarios",
     "missing_history",
     "reference",
     "reference_set",

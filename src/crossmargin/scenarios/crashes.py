@@ -162,6 +162,12 @@ class StressFacts:
             if not 0.0 <= level < 1.0:
                 raise InvalidMarket("depeg", str(level), "a fraction from 0 to below 1")
 
+    @property
+    def through_zero(self) -> frozenset[str]:
+        """Names with a figure told in prices: what they do depends on their price now."""
+        figures = (item for day in self.crashes.values() for item in day.items())
+        return frozenset(name for name, figure in figures if isinstance(figure, PriceMove))
+
     def known_class(self, name: str) -> str:
         """Return the class of a name with figures."""
         return self.class_of.get(name, asset_class_of(name))

@@ -222,14 +222,8 @@ def _windows(
     series = _series(history, wanted)
     closes = history.closes[:, [history.names.index(name) for name in series]]
     absolute = np.array([name in any_domain for name in series], dtype=np.bool_)
-    for t, f in np.argwhere((closes <= 0.0) & ~absolute)[:1].tolist():
-        raise InvalidMarket(
-            f"history of {series[f]}, {history.days[t]}", f"a close of {closes[t, f]:g}", "closes above 0"
-        )
     observed = ~np.isnan(closes)
-    carried = _carried(closes, observed)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        level = np.where(absolute, carried, np.log(carried))
+    level = carried_levels(history, series, absolute)
     horizon_of = dict(zip(wanted, horizons, strict=True))
     return _Windows(
         days=history.days,
@@ -293,6 +287,21 @@ def _missing(
     else:
         return None
     return MissingHistory(name=name, closes=len(rows), first=first, last=last, reason=reason)
+
+
+def carried_levels(history: History, series: Sequence[str], absolute: BoolArray) -> FloatArray:
+    """Return log closes, plain closes where `absolute` (F,), carried over closed days: (T, F), NaN before the first.
+
+    Raises InvalidMarket where a close that is not `absolute` is 0 or below.
+    """
+    closes = history.closes[:, [history.names.index(name) for name in series]]
+    for t, f in np.argwhere((closes <= 0.0) & ~absolute)[:1].tolist():
+        raise InvalidMarket(
+            f"history of {series[f]}, {history.days[t]}", f"a close of {closes[t, f]:g}", "closes above 0"
+        )
+    carried = _carried(closes, ~np.isnan(closes))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(absolute, carried, np.log(carried))
 
 
 def _carried(closes: FloatArray, observed: BoolArray) -> FloatArray:
