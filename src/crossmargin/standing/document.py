@@ -172,32 +172,29 @@ class _Writer:
         pool = int(standing.where.of_account[a])
         member = book.accounts.pool[a] >= 0
         worth = standing.worth
-        if member:
-            figures = self._figures(
-                pool,
-                balances=self.own_balances[a],
-                haircut=self.own_haircut[a],
-                pnl=self.own_pnl[a],
-                option_value=self.own_option_value[a],
-                maintenance=self.own_maintenance[a],
-                initial=self.own_initial[a],
-                notional=self.own_notional[a],
-                isolated=self.isolated_margin[a],
-                holder=a,
-            )
-        else:
-            figures = self._figures(
-                pool,
-                balances=worth.balances[pool],
-                haircut=worth.haircut[pool],
-                pnl=worth.unrealized_pnl[pool],
-                option_value=worth.net_option_value[pool],
-                maintenance=standing.maintenance_margin[pool],
-                initial=standing.initial_margin[pool],
-                notional=self.own_notional[a],
-                isolated=self.isolated_margin[a],
-                holder=a,
-            )
+        own = {
+            "balances": self.own_balances[a],
+            "haircut": self.own_haircut[a],
+            "pnl": self.own_pnl[a],
+            "option_value": self.own_option_value[a],
+            "maintenance": self.own_maintenance[a],
+            "initial": self.own_initial[a],
+        }
+        whole = {
+            "balances": worth.balances[pool],
+            "haircut": worth.haircut[pool],
+            "pnl": worth.unrealized_pnl[pool],
+            "option_value": worth.net_option_value[pool],
+            "maintenance": standing.maintenance_margin[pool],
+            "initial": standing.initial_margin[pool],
+        }
+        figures = self._figures(
+            pool,
+            **(own if member else whole),
+            notional=self.own_notional[a],
+            isolated=self.isolated_margin[a],
+            holder=a,
+        )
         return {
             "id": book.accounts.ids[a],
             "owner": book.accounts.owners[a],

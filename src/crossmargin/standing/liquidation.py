@@ -24,7 +24,7 @@ _OPTION = KINDS.index("option")
 
 SEARCH_FACTOR = 1_000.0
 """Prices are searched from index / 1,000 to 1,000 x index; where they may be negative, index +- 1,000 ranges."""
-_POINTS = 160
+_POINTS = 96
 _POINTS_STRAIGHT = 16
 """Without options the margin of a pool is made of a few straight pieces."""
 _POINTS_LEAST = 10
