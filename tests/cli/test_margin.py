@@ -58,11 +58,10 @@ def test_a_number_that_does_not_exist_is_null(crossmargin):
     assert accounts["paula-protected"]["distance_to_liquidation"] is None
 
 
-def test_standard_input_gives_what_the_file_gives(small_book):
+def test_standard_input_gives_what_the_file_gives(crossmargin, small_book):
     path = small_book()
-    assert (
-        command("margin", "-", "--json", stdin=path.read_text()).document == command("margin", path, "--json").document
-    )
+    by_pipe = command("margin", "-", "--json", stdin=path.read_text())
+    assert by_pipe.document == crossmargin("margin", path, "--json").document
 
 
 def test_the_market_is_replaced_whole(crossmargin, small_book):
@@ -119,6 +118,7 @@ REFUSALS = {
     "no such option": (["demo", "--jsn"], "--json"),
     "no book": ([], "BOOK"),
     "two books": (["demo", "demo"], "demo"),
+    "stdout twice": (["demo", "--csv", "-"], "--csv"),
     "a place that cannot be written": (["demo", "--csv", "nosuch/folder/accounts.csv"], "accounts.csv"),
 }
 
@@ -209,7 +209,13 @@ def test_the_wide_table_tells_everything_and_the_footer_where_it_is_from(crossma
         "Account", "Status", "Net value", "Equity", "Margin bal.", "Maint.", "Initial", "Available", "Used",
         "Liquidation", "Away", "Cross saves",
     ]  # fmt: skip
-    for told in ("rule book standard of 2026-11-20", "no scenarios", "2026-11-20 08:00:00 UTC", "amounts in USD"):
+    for told in (
+        "5 healthy, 2 warning, 1 liquidation, 1 bankrupt",
+        "rule book standard of 2026-11-20",
+        "no scenarios",
+        "2026-11-20 08:00:00 UTC",
+        "amounts in USD",
+    ):
         assert told in ran.out
 
 
@@ -261,8 +267,8 @@ def at_a_terminal(*arguments, **environment):
     return written.decode()
 
 
-def test_colours_are_for_terminals_and_no_color_is_respected():
+def test_colours_are_for_terminals_and_no_color_is_respected(crossmargin, monkeypatch):
     assert "\x1b[32mhealthy" in at_a_terminal("margin", "demo")
     assert "\x1b[32m" not in at_a_terminal("margin", "demo", NO_COLOR="1")
-    assert "\x1b" not in command("margin", "demo", FORCE_COLOR="1").out
-    assert "\x1b[3" not in at_a_terminal("margin", "demo", "--json")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b" not in crossmargin("margin", "demo").out

@@ -46,6 +46,17 @@ def _console(stream: TextIO, width_of_a_pipe: int) -> Console:
     )
 
 
+def program() -> str:
+    """Return how a reader calls this program: by its name where the shell finds it, else as it was called now."""
+    import shutil
+    from pathlib import Path
+
+    if shutil.which("crossmargin"):
+        return "crossmargin"
+    called = Path(sys.argv[0])
+    return os.path.relpath(called) if called.name == "crossmargin" else "python -m crossmargin"
+
+
 def note(text: str) -> None:
     """Write one line to stderr."""
     notes().print(text, style="dim", soft_wrap=True)

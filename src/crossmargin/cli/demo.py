@@ -74,7 +74,7 @@ def _saved(document: dict[str, Any]) -> Text:
     text.append(f",\n{percent(1.0 - together / alone)} less. ", style="bold green")
     text.append(
         f"{most['id']} gains most: {money(most['isolated_margin'])} becomes {money(most['maintenance_margin'])},"
-        " for what it is short\nin one contract it is long in another.\n"
+        " for what it\nloses on one side it gains on the other.\n"
     )
     return text
 
@@ -82,16 +82,21 @@ def _saved(document: dict[str, Any]) -> Text:
 def _next() -> Text:
     from rich.text import Text
 
+    from crossmargin.cli.console import program
+
+    steps = (
+        ("explain rosa-macro demo", "the account that gets a margin call"),
+        (f"explain {EXPLAINED} demo --scenario worst", "position by position in its worst scenario"),
+        ("margin demo --rules standard --sort utilization", "the same book under another rule book"),
+        ("rules diff grid standard", "why the numbers differ"),
+        ("margin demo --json", "every number, for programs"),
+        ("init my-book --demo", "a copy of this book to change"),
+    )
+    commands = [f"{program()} {arguments}" for arguments, _ in steps]
+    widest = max(map(len, commands))
     text = Text("Try next\n", style="bold")
-    for command, why in (
-        ("crossmargin explain rosa-macro demo", "the account that gets a margin call"),
-        (f"crossmargin explain {EXPLAINED} demo --scenario worst", "position by position in its worst scenario"),
-        ("crossmargin margin demo --rules standard --sort utilization", "the same book under another rule book"),
-        ("crossmargin rules diff grid standard", "why the numbers differ"),
-        ("crossmargin margin demo --json", "every number, for programs"),
-        ("crossmargin init my-book --demo", "a copy of this book to change"),
-    ):
-        text.append(f"  {command:<62}", style="cyan not bold")
+    for command, (_, why) in zip(commands, steps, strict=True):
+        text.append(f"  {command:<{widest}}   ", style="cyan not bold")
         text.append(f"{why}\n", style="dim not bold")
     text.rstrip()
     return text

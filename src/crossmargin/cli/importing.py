@@ -35,7 +35,7 @@ def import_(
     """
     from pathlib import Path
 
-    from crossmargin.cli.console import answers, notes
+    from crossmargin.cli.console import answers, notes, program
     from crossmargin.cli.kernels import compilation_noted
     from crossmargin.errors import InputError, nearest
     from crossmargin.venues import KINDS
@@ -57,9 +57,9 @@ def import_(
     console = answers()
     console.print(f"{_counted(imported)} in {folder}: {', '.join(written)}", soft_wrap=True)
     if imported.market is not None:
-        console.print(f"next: crossmargin margin BOOK --market {folder / 'market.json'}", soft_wrap=True)
+        console.print(f"next: {program()} margin BOOK --market {folder / 'market.json'}", soft_wrap=True)
     else:
-        console.print(f"next: crossmargin margin {folder} --market MARKET", soft_wrap=True)
+        console.print(f"next: {program()} margin {folder} --market MARKET", soft_wrap=True)
     return 0
 
 

@@ -23,7 +23,7 @@ def init(
     """
     from shlex import quote
 
-    from crossmargin.cli.console import answers
+    from crossmargin.cli.console import answers, program
 
     if demo:
         path, account = _write_demo(folder), "silas-options"
@@ -33,8 +33,8 @@ def init(
         path, account = str(starter_book(folder)), "alice"
     console = answers()
     console.print(f"wrote {path}", soft_wrap=True)
-    console.print(f"next: crossmargin margin {quote(path)}", soft_wrap=True)
-    console.print(f"      crossmargin explain {account} {quote(path)}", soft_wrap=True)
+    console.print(f"next: {program()} margin {quote(path)}", soft_wrap=True)
+    console.print(f"      {program()} explain {account} {quote(path)}", soft_wrap=True)
     return 0
 
 

@@ -73,7 +73,9 @@ def standings(document: Entry, index: Mapping[str, float], width: int) -> Table:
 
 
 def footer(document: Entry) -> Text:
-    """Return the lines below the table: rule book, scenarios, time, currency, and how many stand how."""
+    """Return the lines below the table: how many stand how, rule book, scenarios, time, currency."""
+    from collections import Counter
+
     from rich.text import Text
 
     scenarios = document["scenarios"]
@@ -84,7 +86,12 @@ def footer(document: Entry) -> Text:
     if scenarios["from"]:
         source += f", {scenarios['from']} to {scenarios['to']}"
     time = document["time"].replace("T", " ").replace("Z", " UTC")
+    counts = Counter(account["status"] for account in document["accounts"])
     text = Text(style="dim")
+    for word in (word for word in STATUS_STYLE if counts[word]):
+        text.append(", " if len(text) else "")
+        text.append(f"{counts[word]:,} {word}", style="not dim")
+    text.append("\n" if counts else "")
     text.append(f"rule book {document['rules']} of {document['rules_version']}; {source}\n")
     text.append(f"prices of {time}; amounts in {document['currency']}")
     return text

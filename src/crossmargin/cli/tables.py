@@ -40,6 +40,8 @@ def write_table(accounts: list[Entry], path: str, kind: str) -> None:
     """Write accounts as CSV or Parquet, one row each, and say so on stderr."""
     import polars as pl
 
+    if path == "-":
+        raise InvalidFile(f"--{kind}", "-", "a file; stdout has the table, or the document of --json")
     rows = [flattened(account) for account in accounts]
     # A column without a single number is still a column of numbers, except where it is known to be text.
     texts = {"id", "owner", "pool", "status", "worst_scenario.id"}
