@@ -220,3 +220,33 @@ def test_a_proxy_that_never_moves_is_none():
         complete(history_of(FLAT=[1.0] * DAYS, USDC=walk(1, vol=1e-4)), ["BTC"])
     with pytest.raises(NoSeries, match="no series moves"):
         complete(history_of(ETH=[None] * 700 + walk(1, 200), BTC=BTC[:20] + [None] * 880), ["BTC"])
+
+
+# --- real closes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("coin", ["ETH", "SOL", "DOGE", "BNB"])
+def test_the_shortfall_of_a_real_coin_by_proxy_is_near_that_of_its_own_closes(shared, coin):
+    """Of the coin's own closes only the last 120 days are left; the rest is made from BTC."""
+
+    def closes(name):
+        lines = (shared / "data" / "crypto" / f"{name}USDT_1d.csv").read_text(encoding="utf-8").splitlines()[1:]
+        return {date.fromisoformat(line[:10]): float(line.split(",")[4]) for line in lines}
+
+    own, bitcoin = closes(coin), closes("BTC")
+    late = dict(sorted(own.items())[-120:])
+    settings = {"horizon_days": 1, "lookback": 700, "minimum_days": 250}
+    table, (made,) = completed(
+        History.of({"BTC": bitcoin, coin: late}),
+        ["BTC", coin],
+        classes={"BTC": "crypto", coin: "crypto"},
+        vol_annual={},
+        warmup=34,
+        **settings,
+    )
+    assert (made.proxy, made.measured, made.closes) == ("BTC", True, 120)
+    real = filtered(History.of({"BTC": bitcoin, coin: own}), [coin], **settings).move[0]
+    proxy = filtered(table, [coin], **settings).move[0]
+    # 2% of the windows. What a coin will do one day is not in 120 calm days of it: the miss is to the low side.
+    shortfall = [np.sort(moves)[:14].mean() for moves in (real, proxy)]
+    assert shortfall[1] == pytest.approx(shortfall[0], rel=0.5)
