@@ -86,12 +86,15 @@ def footer(document: Entry) -> Text:
     if scenarios["from"]:
         source += f", {scenarios['from']} to {scenarios['to']}"
     time = document["time"].replace("T", " ").replace("Z", " UTC")
-    counts = Counter(account["status"] for account in document["accounts"])
+    accounts = document["accounts"]
+    fenced = [row["status"] for account in accounts for row in account["positions"] if "status" in row]
     text = Text(style="dim")
-    for word in (word for word in STATUS_STYLE if counts[word]):
-        text.append(", " if len(text) else "")
-        text.append(f"{counts[word]:,} {word}", style="not dim")
-    text.append("\n" if counts else "")
+    for what, words in (("", [account["status"] for account in accounts]), ("isolated positions: ", fenced)):
+        counts = Counter(words)
+        told = ", ".join(f"{counts[word]:,} {word}" for word in STATUS_STYLE if counts[word])
+        if told:
+            text.append(f"{'; ' if len(text) else ''}{what}{told}", style="not dim")
+    text.append("\n" if accounts else "")
     text.append(f"rule book {document['rules']} of {document['rules_version']}; {source}\n")
     text.append(f"prices of {time}; amounts in {document['currency']}")
     return text
