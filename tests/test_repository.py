@@ -35,9 +35,7 @@ def text_of(path: Path) -> str | None:
 
 def front_doors() -> list[Path]:
     """Return the file by which each room is entered: a package's __init__, or the module itself."""
-    return sorted(
-        [*PACKAGE.glob("*/__init__.py"), *(p for p in PACKAGE.glob("*.py") if p.stem != "__main__")]
-    )
+    return sorted([*PACKAGE.glob("*/__init__.py"), *(p for p in PACKAGE.glob("*.py") if p.stem != "__main__")])
 
 
 def module_name(door: Path) -> str:
@@ -126,8 +124,6 @@ def test_no_source_file_is_too_long_to_read():
 def test_every_test_file_has_a_test():
     files = sorted((ROOT / "tests").rglob("test_*.py"))
     empty = [
-        str(path.relative_to(ROOT))
-        for path in files
-        if not has_a_test(ast.parse(path.read_text(encoding="utf-8")))
+        str(path.relative_to(ROOT)) for path in files if not has_a_test(ast.parse(path.read_text(encoding="utf-8")))
     ]
     assert empty == []
