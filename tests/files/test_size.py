@@ -17,7 +17,8 @@ READ = """
 import json, resource, sys
 from crossmargin.files import read_book
 book = read_book(sys.argv[1]).book
-print(json.dumps({"positions": len(book.positions), "mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps({"positions": len(book.positions), "mebibytes": peak / 1024}))
 """
 
 
