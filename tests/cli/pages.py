@@ -204,7 +204,10 @@ def _console(body, folder):
             text=True,
             check=False,
         )
+        # 1 and 2 are answers of ours; what Python itself has to say is not.
         assert ran.returncode in (0, 1, 2), (command, ran.stderr)
+        assert "Traceback" not in ran.stderr, (command, ran.stderr)
+        assert "No module named" not in ran.stderr, (command, ran.stderr)
         lines.append(f"$ {command}\n" + "".join(f"{line.rstrip()}\n" for line in ran.stdout.splitlines()))
     return "".join(lines)
 
