@@ -62,6 +62,8 @@ class RiskTable:
     """Names of the blocks."""
     scenario_name: Callable[[int, int], str]
     """(block, scenario) -> readable name."""
+    measure: Callable[[FloatArray], FloatArray] | None = None
+    """Losses (n, S) -> what a block is reduced to, (n,); None: the worst weighted loss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -132,10 +134,10 @@ def exposures(portfolios: Portfolios, table: RiskTable, initial_factor: FloatArr
     exposed[holding] = True
     owned_balance &= exposed
     owned_option = np.concatenate((is_long_option, np.zeros(balances, dtype=np.bool_)))
-    # Owned amounts are positive, so the worst case of one unit scales.
+    # Owned amounts are positive, so what one unit needs scales.
     candidates = np.flatnonzero((owned_balance | owned_option)[holding])
-    worst = worst_of_rows(row[candidates], table.pnl, table.weight)
-    own = group_sums(holding[candidates], amount[candidates] * worst, legs + balances)
+    unit = _needed_alone(table, row[candidates])
+    own = group_sums(holding[candidates], amount[candidates] * unit, legs + balances)
     k = initial_factor[np.concatenate((leg_pool, balance_pool))]
     owned = owned_balance | owned_option
     bits = np.zeros(legs + balances, dtype=np.int64)
@@ -169,6 +171,14 @@ def exposures(portfolios: Portfolios, table: RiskTable, initial_factor: FloatArr
         counted_of_holding=counted,
         holding_left_out=bits,
     )
+
+
+def _needed_alone(table: RiskTable, rows: IntArray) -> FloatArray:
+    """Return what one long unit of each of `rows` needs on its own, (n,), 0 or more."""
+    if table.measure is None:
+        return np.asarray(worst_of_rows(rows, table.pnl, table.weight))
+    used, at = np.unique(rows, return_inverse=True)
+    return np.maximum(table.measure(-table.pnl[used]), 0.0)[at]
 
 
 @njit(cache=True)

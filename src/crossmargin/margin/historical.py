@@ -201,6 +201,7 @@ class Historical:
             of_gain=np.where(moving, rows + assets + np.arange(assets), -1),
             blocks=("history",),
             scenario_name=lambda block, scenario: scenarios.ids[scenario],
+            measure=self._measured,
         )
 
     def _exposures(self, portfolios: Portfolios) -> Exposures:
