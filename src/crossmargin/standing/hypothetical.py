@@ -12,8 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from crossmargin.instruments import KINDS
 from crossmargin.margin import Portfolios
@@ -127,7 +125,8 @@ class Hypothetical:
         # Of a lone leg nothing changes, not even by a rounding.
         alone = np.bincount(group, minlength=count) == 1
         total = group_sums(group, quantity * size[instrument[order]], count)
-        netted = np.where(alone, quantity[first], total / size[lead])
+        # An option, always alone, may be worth nothing: no share of it is taken.
+        netted = np.divide(total, size[lead], out=quantity[first].copy(), where=~alone)
         value = group_sums(group, quantity * valuation.unit_value[instrument[order]], count)
         entry = group_sums(group, self._entry_value[order], count)
         entry = np.where(alone, entry, entry + netted * valuation.unit_value[lead] - value)
@@ -318,11 +317,15 @@ def _components(block: IntArray, links: IntArray, currency: int) -> IntArray:
 
     Blocks are joined where a leg moves in two of them; the reporting currency moves nowhere.
     """
-    count = int(block.max(initial=0)) + 1
     left, right = block[links[:, 0]], np.where(links[:, 1] == currency, -1, block[links[:, 1]])
-    both = (left >= 0) & (right >= 0)
-    graph = coo_array((np.ones(int(both.sum())), (left[both], right[both])), shape=(count, count))
-    _, label = connected_components(graph, directed=False)
+    both = (left >= 0) & (right >= 0) & (left != right)
+    left, right = left[both], right[both]
+    label = np.arange(int(block.max(initial=0)) + 1)
+    while len(left) and (label[left] != label[right]).any():
+        lower = np.minimum(label[left], label[right])
+        np.minimum.at(label, label[left], lower)
+        np.minimum.at(label, label[right], lower)
+        label = label[label]
     return np.where(block >= 0, label[np.maximum(block, 0)], -1).astype(np.int64)
 
 
