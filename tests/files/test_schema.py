@@ -106,3 +106,5 @@ def test_a_starter_book_overwrites_nothing(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidFile, match=r"found a file; allowed: a folder"):
         starter_book(tmp_path / "file")
+    with pytest.raises(InvalidFile, match=r"allowed: a folder that can be written to"):
+        starter_book(tmp_path / "file" / "below")

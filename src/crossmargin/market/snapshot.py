@@ -77,7 +77,7 @@ class Market:
                     f"rates.{name}",
                     str(rate),
                     "a continuous rate between -1 and 1",
-                    f"is {rate} percent meant? write {rate / 100}",
+                    f"is {rate} percent meant? write {rate / 100:g}",
                 )
         for name, vol in self.vol_annual.items():
             _positive(f"vol_annual.{name}", vol)
@@ -86,7 +86,7 @@ class Market:
                     f"vol_annual.{name}",
                     str(vol),
                     f"a fraction below {VOL_LARGEST}",
-                    f"is {vol} percent meant? write {vol / 100}",
+                    f"is {vol} percent meant? write {vol / 100:g}",
                 )
 
     def with_(self, **changes: object) -> Market:
