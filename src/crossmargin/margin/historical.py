@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from math import ceil, floor
 
@@ -157,6 +158,7 @@ class Historical:
         )
         return _scenarios(
             history,
+            valuation.market.time.date(),
             names,
             any_domain,
             horizons,
@@ -216,6 +218,7 @@ class Historical:
 @lru_cache(maxsize=8)
 def _scenarios(
     history: History,
+    today: date,
     names: tuple[str, ...],
     any_domain: tuple[str, ...],
     horizons: tuple[int, ...],
@@ -223,6 +226,8 @@ def _scenarios(
     minimum: int,
     decay: float | None,
 ) -> ScenarioSet:
+    # Of the day of the market itself there is no close yet: what the table has from then on is the future.
+    history = history.before(today)
     horizon = dict(zip(names, horizons, strict=True))
     warmup = 0 if decay is None else ceil(1.0 / (1.0 - decay))
     gaps = missing_history(history, names, horizon_days=horizon, lookback=lookback, minimum_days=minimum, warmup=warmup)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -53,3 +54,10 @@ class History:
     def series(self, name: str) -> FloatArray:
         """Return the closes of one series, shape (days,); NaN where there is none."""
         return self.closes[:, self.names.index(name)]
+
+    def before(self, day: date) -> History:
+        """Return the rows of the days before `day`; itself where it has no others."""
+        rows = bisect_left(self.days, day)
+        if rows == len(self.days):
+            return self
+        return History(days=self.days[:rows], names=self.names, closes=self.closes[:rows])

@@ -9,10 +9,10 @@ root.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import elementwise
 
 from crossmargin.instruments import KINDS
 from crossmargin.ragged import owners
@@ -245,20 +245,10 @@ class _Scan:
         # Prices that may be negative are scaled by their level, so that one width means the same for all.
         level = np.where(self.any_domain, np.maximum(np.abs(self.index), 1.0), 1.0)[pair]
 
-        def excess(position: FloatArray, which: FloatArray, scale: FloatArray) -> FloatArray:
-            return self.excess(which.astype(np.int64), position * scale)
+        def excess(which: IntArray, position: FloatArray) -> FloatArray:
+            return self.excess(pair[which], position * level[which])
 
-        found = elementwise.find_root(
-            excess,
-            (low / level, high / level),
-            args=(pair.astype(np.float64), level),
-            tolerances={"xatol": _TIGHT, "xrtol": _TIGHT, "fatol": 0.0, "frtol": 0.0},
-            maxiter=_STEPS,
-        )
-        (left, right), at_left = found.bracket, found.f_bracket[0]
-        # An exact zero ends the search with a bracket still wide; else both ends are as good as the root.
-        in_breach = np.where(found.f_x <= 0.0, found.x, np.where(at_left <= 0.0, left, right))
-        return np.asarray(in_breach * level, dtype=np.float64)
+        return closed_in(excess, low / level, high / level) * level
 
     def price(self, pair: IntArray, position: FloatArray) -> FloatArray:
         """Return the price at a position."""
@@ -298,3 +288,49 @@ class _Scan:
             above=above,
             intervals=tuple(tuple(found) for found in intervals),
         )
+
+
+def closed_in(excess: Callable[[IntArray, FloatArray], FloatArray], low: FloatArray, high: FloatArray) -> FloatArray:
+    """Return a root in each bracket [low, high] whose ends differ in side, on the side where `excess` is <= 0.
+
+    `excess` (numbers of brackets, positions) is asked for all brackets at once. Chandrupatla's method: inverse
+    quadratic steps while they are safe, halving where not; a bracket is left when it is _TIGHT, or at an exact zero.
+    """
+    everybody = np.arange(len(low))
+    a, b = high.copy(), low.copy()
+    at_a, at_b = excess(everybody, a), excess(everybody, b)
+    c, at_c, t = b.copy(), at_b.copy(), np.full(len(low), 0.5)
+    active = everybody
+    for _ in range(_STEPS):
+        best = np.where(np.abs(at_a[active]) < np.abs(at_b[active]), a[active], b[active])
+        exact = np.minimum(np.abs(at_a[active]), np.abs(at_b[active])) == 0.0
+        width = np.abs(b[active] - a[active])
+        least = _TIGHT * np.maximum(np.abs(best), 1.0)
+        going = ~exact & (width > least)
+        active, least = active[going], 0.5 * least[going] / width[going]
+        if not len(active):
+            break
+        x = a[active] + np.clip(t[active], least, 1.0 - least) * (b[active] - a[active])
+        at_x = excess(active, x)
+        same = (at_x <= 0.0) == (at_a[active] <= 0.0)
+        kept, passed = active[same], active[~same]
+        c[kept], at_c[kept] = a[kept], at_a[kept]
+        c[passed], at_c[passed] = b[passed], at_b[passed]
+        b[passed], at_b[passed] = a[passed], at_a[passed]
+        a[active], at_a[active] = x, at_x
+        t[active] = _next_step(a[active], b[active], c[active], at_a[active], at_b[active], at_c[active])
+    return np.where(at_a <= 0.0, a, b)
+
+
+def _next_step(
+    a: FloatArray, b: FloatArray, c: FloatArray, at_a: FloatArray, at_b: FloatArray, at_c: FloatArray
+) -> FloatArray:
+    """Return how far from a to b the next point lies: by inverse quadratic interpolation where safe, else half."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        xi = (a - b) / (c - b)
+        phi = (at_a - at_b) / (at_c - at_b)
+        safe = (phi**2 < xi) & ((1.0 - phi) ** 2 < 1.0 - xi)
+        quadratic = at_a / (at_b - at_a) * at_c / (at_b - at_c) + (c - a) / (b - a) * at_a / (at_c - at_a) * at_b / (
+            at_c - at_b
+        )
+    return np.where(safe & np.isfinite(quadratic), quadratic, 0.5)
