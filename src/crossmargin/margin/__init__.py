@@ -1,7 +1,9 @@
 """Margin models: how much must each pool have. One file a model.
 
 Here: the question (`MarginModel`), its answer (`Requirement`), and the models. A model's parameters are its
-fields; no venue's number lives here. Never here: collateral valuation, status, files.
+fields; no venue's number lives here. Beside them the add-ons, pure functions on portfolios that no shipped rule
+book uses yet: liquidity and vega at the owner's size (on depth), basis, wrong way, open orders. Never here:
+collateral valuation, status, files.
 
 Conventions. A requirement is >= 0, in the reporting currency. A model sees pools as ragged legs and collateral
 (`Portfolios`) with prices as columns (`Valuation`); it never asks whether a pool is real or hypothetical, so
