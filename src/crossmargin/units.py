@@ -47,7 +47,7 @@ def exact(value: object) -> Decimal:
     """
     if isinstance(value, bool):
         raise ValueError(f"the boolean {str(value).lower()}")
-    if not isinstance(value, int | float | str | Decimal):
+    if not isinstance(value, int | float | str | Decimal | np.integer):
         raise ValueError(f"a {type(value).__name__}")
     text = value if isinstance(value, str) else str(value)
     try:

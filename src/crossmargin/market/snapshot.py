@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from decimal import Decimal
 from math import isfinite
+from typing import SupportsFloat
 
 from crossmargin.errors import InvalidMarket
 from crossmargin.market.history import History
@@ -59,6 +61,8 @@ class Market:
         if self.fx.get(self.currency, 1.0) != 1.0:
             raise InvalidMarket(f"fx.{self.currency}", str(self.fx[self.currency]), "1: it is the reporting currency")
         for symbol, mark in self.marks.items():
+            if not isinstance(mark, Mark):
+                raise InvalidMarket(f"marks.{symbol}", repr(mark), "a Mark")
             if mark.price is None and mark.iv is None:
                 raise InvalidMarket(f"marks.{symbol}", "neither price nor iv", "a price, an iv or both")
             if mark.price is not None:
@@ -69,6 +73,9 @@ class Market:
                     raise InvalidMarket(f"marks.{symbol}.iv", str(mark.iv), "0 or more")
         for name, curve in self.forwards.items():
             for day, forward in curve.items():
+                if type(day) is not date:
+                    # Looked up by date: a text or a time of day would never be found, and never be missed.
+                    raise InvalidMarket(f"forwards.{name}", repr(day), "forwards by the datetime.date of their expiry")
                 _finite(f"forwards.{name}.{day}", forward)
         for name, rate in self.rates.items():
             _finite(f"rates.{name}", rate)
@@ -94,9 +101,17 @@ class Market:
         return replace(self, **changes)  # type: ignore[arg-type]  # replace checks the names
 
 
-def _finite(place: str, number: float) -> None:
-    if isinstance(number, bool) or not isfinite(number):
-        raise InvalidMarket(place, repr(number), "a finite number")
+def _finite(place: str, number: object) -> None:
+    if isinstance(number, bool | str | Decimal) or not isinstance(number, SupportsFloat) or not _is_finite(number):
+        raise InvalidMarket(place, repr(number)[:60], "a finite number")
+
+
+def _is_finite(number: SupportsFloat) -> bool:
+    try:
+        return isfinite(number)
+    except OverflowError:
+        # An integer beyond all floats.
+        return False
 
 
 def _positive(place: str, number: float) -> None:
