@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossmargin.book import Account, Balance, Book, Position
+from crossmargin.book import Account, Balance, Book, Order, Position
 from crossmargin.collateral import HaircutPolicy, Tiers
 from crossmargin.errors import InvalidMarket, MissingPrice, NotMargined
 from crossmargin.instruments import Option
@@ -278,3 +278,13 @@ def test_a_day_of_theta_is_what_a_short_time_costs_scaled():
     lost = float(later.worth.net_value[0] - world.standing(rules_of(GRID)).worth.net_value[0])
     assert found.theta[0] == pytest.approx(lost * 1440, rel=1e-3)
     assert found.theta[0] < 0
+
+
+def test_open_orders_that_no_rule_margins_are_said_to_be_so():
+    accounts = (Account(id="a", balances=(Balance(asset="USD", amount=100.0),)),)
+    orders = (Order(account="a", symbol="BTC-PERP", quantity=1, limit=90.0),)
+    with_order = Book.of(accounts, INSTRUMENTS, orders=orders)
+    without = Book.of(accounts, INSTRUMENTS)
+    (warning,) = evaluate(with_order, MARKET, RULES).warnings
+    assert warning.startswith("1 open order(s) not margined")
+    assert evaluate(without, MARKET, RULES).warnings == ()

@@ -160,8 +160,15 @@ def evaluate(book: Book, market: Market, rules: Rules) -> Standing:
         requirement=requirement,
         initial_margin=initial,
         status=status_of(worth, initial, requirement.maintenance, rules, owes_something(portfolios)),
-        warnings=(*book.warnings, *valuation.warnings),
+        warnings=(*book.warnings, *valuation.warnings, *_unheeded(book, rules)),
     )
+
+
+def _unheeded(book: Book, rules: Rules) -> tuple[str, ...]:
+    """Return a warning for what the book states and no shipped rule book has a rule for."""
+    if not book.orders:
+        return ()
+    return (f"{len(book.orders)} open order(s) not margined: rule book {rules.name} has no rule for them",)
 
 
 def with_currency(catalogue: Catalogue, currency: str) -> Catalogue:
