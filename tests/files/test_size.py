@@ -13,11 +13,13 @@ from tests.files.books import TIME
 
 ACCOUNTS, EACH = 100_000, 10
 SYMBOLS = [f"X{k:03d}-PERP" for k in range(200)]
+# Peak memory of this program alone: getrusage would also tell of the process it was forked from.
 READ = """
-import json, resource, sys
+import json, re, sys
+from pathlib import Path
 from crossmargin.files import read_book
 book = read_book(sys.argv[1]).book
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 print(json.dumps({"positions": len(book.positions), "mebibytes": peak / 1024}))
 """
 
