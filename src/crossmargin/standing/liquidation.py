@@ -29,6 +29,8 @@ _POINTS_STRAIGHT = 16
 """Without options the margin of a pool is made of a few straight pieces."""
 _POINTS_LEAST = 10
 _BENDS_MOST = 600
+_BENDS_CLOSE = 40
+"""Pairs of at most so many options are scanned beside their bends too: few options may turn within a day's move."""
 _WORK_MOST = 1_500_000
 """Legs x points of one pair's scan above which it takes fewer points: a pool of thousands of legs is smooth."""
 _DIP_REACH = 10.0
@@ -174,20 +176,29 @@ class _Scan:
         rows = np.flatnonzero(
             (terms.kind[instrument] == _OPTION) & (terms.underlying[instrument] == asset) & ~self.any_domain[owner]
         )
-        few = np.bincount(owner[rows], minlength=len(self.pairs))[owner[rows]] <= _BENDS_MOST
-        rows = rows[few]
-        pairs, positions = [owner[rows]], []
+        options = np.bincount(owner[rows], minlength=len(self.pairs))[owner[rows]]
+        rows, options = rows[options <= _BENDS_MOST], options[options <= _BENDS_MOST]
         with np.errstate(divide="ignore", invalid="ignore"):
             strike = np.log(terms.strike[instrument[rows]] / valuation.forward[instrument[rows]])
-        positions.append(strike)
+        # Around a bend the margin turns over the width that the option's own vol leaves it until expiry.
+        width = valuation.iv[instrument[rows]] * np.sqrt(valuation.tau[instrument[rows]])
+        close = options <= _BENDS_CLOSE
+        pairs, positions = [], []
         for a in np.unique(asset[rows]).tolist():
             mine = asset[rows] == a
             for move in standing.rules.model.bends(terms.assets[a]).tolist():
-                if move != 0.0 and move > -1.0:
-                    pairs.append(owner[rows][mine])
-                    positions.append(strike[mine] - np.log1p(move))
-        pair, position = np.concatenate(pairs), np.concatenate(positions)
-        return pair, position
+                if move > -1.0:
+                    centre = strike - np.log1p(move)
+                    for chosen, bend in (
+                        (mine, centre),
+                        (mine & close, centre - width),
+                        (mine & close, centre + width),
+                    ):
+                        pairs.append(owner[rows][chosen])
+                        positions.append(bend[chosen])
+        if not pairs:
+            return np.zeros(0, dtype=np.int64), np.zeros(0)
+        return np.concatenate(pairs), np.concatenate(positions)
 
     def _with_dips(
         self, pair: IntArray, position: FloatArray, excess: FloatArray
