@@ -20,8 +20,9 @@ from crossmargin.margin.standard_option import StandardOption
 from crossmargin.rules import Rules, difference, load, parse, shipped
 from crossmargin.rules.kinds import Table
 from crossmargin.rules.loader import source_text
+from crossmargin.rules.models import MODELS
 from crossmargin.rules.reference import reference
-from crossmargin.rules.schema import COMMON, MODELS
+from crossmargin.rules.schema import COMMON
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "rule-books.md"

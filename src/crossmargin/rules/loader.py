@@ -12,9 +12,11 @@ from importlib.resources import files
 from typing import Any
 
 from crossmargin.errors import InputError, InvalidRules, nearest
+from crossmargin.rules.entry import Entry
 from crossmargin.rules.kinds import Choice, Table, told
+from crossmargin.rules.models import MODELS
 from crossmargin.rules.rules import OPTION_VALUES, Parameter, Rules, Value
-from crossmargin.rules.schema import COMMON, MODELS, Entry, haircut_policy
+from crossmargin.rules.schema import COMMON, haircut_policy
 from crossmargin.units import NAME_LENGTH_MAX, iso_date
 
 _HEAD = ("name", "version", "title", "model", "extends", "option_value", "source")

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from crossmargin.rules.entry import Entry
 from crossmargin.rules.kinds import Choice, Flag, Haircut, Kind, Number, Numbers, Record, Rows, Table
 from crossmargin.rules.loader import load, shipped
+from crossmargin.rules.models import MODELS
 from crossmargin.rules.rules import Parameter
-from crossmargin.rules.schema import COMMON, MODELS, Entry
+from crossmargin.rules.schema import COMMON
 
 _HEAD = """# Rule books
 

@@ -1,0 +1,16 @@
+"""The margin models a rule book may name: one file a model, which states its parameters and builds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+
+from crossmargin.rules.entry import ModelSchema
+
+_FILES = ("grid", "brackets", "standard_option", "historical")
+"""Files of this folder; each has a SCHEMA and is named like its model, in the order people read about them."""
+
+MODELS: Mapping[str, ModelSchema] = MappingProxyType(
+    {name: import_module(f"crossmargin.rules.models.{name}").SCHEMA for name in _FILES}
+)
