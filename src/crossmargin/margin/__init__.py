@@ -11,7 +11,7 @@ the same call margins a book and the points of a price ladder. The terms of a po
 margin exactly (math.fsum), and so do the shares of its legs and collateral.
 """
 
-from crossmargin.margin import isolated
+from crossmargin.margin import isolated, simm
 from crossmargin.margin.brackets import Brackets, Tiers, next_amount
 from crossmargin.margin.contingency import futures_contingency
 from crossmargin.margin.model import (
@@ -39,4 +39,5 @@ __all__ = [
     "futures_contingency",
     "isolated",
     "next_amount",
+    "simm",
 ]

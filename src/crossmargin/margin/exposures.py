@@ -67,13 +67,12 @@ class RiskTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Exposures:
+class Rows:
     """Rows (pool, block, risk row, amount), sorted by pool, then block; E of them.
 
     A holding is a leg (number below L) or a balance (L + its number).
     """
 
-    table: RiskTable
     start: IntArray
     """(P + 1,)"""
     block: IntArray
@@ -82,22 +81,57 @@ class Exposures:
     amount: FloatArray
     """(E,) contracts, or reporting-currency value for rows of assets."""
     holding: IntArray
-    left_out: IntArray
-    """(E,) bit w is set where the row is left out of set w."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Owned:
+    """What may be left out of pools: the sets W of things owned outright, and what they count."""
+
     counted: FloatArray
     """(P, SETS) counted value of what each set leaves out, in the reporting currency."""
     counted_of_holding: FloatArray
     """(L + B,) counted value of what is owned outright; 0 for everything else."""
     holding_left_out: IntArray
-    """(L + B,) bits as in `left_out`."""
+    """(L + B,) bit w is set where the holding is left out of set w."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Exposures(Rows):
+    """The rows of pools in a risk table, and what may be left out of them."""
+
+    table: RiskTable
+    owned: Owned
+    left_out: IntArray
+    """(E,) bits as in `Owned.holding_left_out`."""
 
 
 def exposures(portfolios: Portfolios, table: RiskTable, initial_factor: FloatArray) -> Exposures:
     """Return the exposures of pools to a risk table.
 
+    `initial_factor` (P,) is k, for the set of what is dearer than it is worth under initial margin.
+    """
+    pools = portfolios.pools
+    rows = exposed_rows(portfolios, table)
+    own = needed_alone(rows, table, len(portfolios.leg_row) + len(portfolios.balance_price))
+    k = initial_factor[np.concatenate((pools.leg_pool, pools.balance_pool))]
+    owned = owned_sets(portfolios, rows, own, k * own)
+    return Exposures(
+        table=table,
+        start=rows.start,
+        block=rows.block,
+        row=rows.row,
+        amount=rows.amount,
+        holding=rows.holding,
+        owned=owned,
+        left_out=owned.holding_left_out[rows.holding],
+    )
+
+
+def exposed_rows(portfolios: Portfolios, table: RiskTable) -> Rows:
+    """Return what pools have in each row of a risk table.
+
     Legs are exposed where their underlying or their settle asset moves; unsettled P&L and balances where their
-    asset moves. The uncounted rest of a balance gains with its asset and never loses. `initial_factor` (P,) is k,
-    for the set of what is dearer than it is worth under initial margin.
+    asset moves. The uncounted rest of a balance gains with its asset and never loses.
     """
     pools, valuation = portfolios.pools, portfolios.valuation
     legs, balances = len(portfolios.leg_row), len(portfolios.balance_price)
@@ -105,17 +139,14 @@ def exposures(portfolios: Portfolios, table: RiskTable, initial_factor: FloatArr
     settle = valuation.catalogue.settle[pools.leg_instrument]
     leg, balance = np.arange(legs), np.arange(legs, legs + balances)
     entry_value = -portfolios.entry_value * portfolios.legs(valuation.settle_fx)
-    is_long_option = portfolios.is_option & (portfolios.quantity > 0)
-    debt_or_counted = portfolios.counted_value
-    rest_value = portfolios.rest * portfolios.balance_price
     pool, row, amount, holding = (
         np.concatenate(columns)
         for columns in zip(
             (leg_pool, table.of_contract[portfolios.leg_row], portfolios.quantity, leg),
             (leg_pool, table.of_settlement[portfolios.leg_row], portfolios.quantity, leg),
             (leg_pool, table.of_asset[settle], entry_value, leg),
-            (balance_pool, table.of_asset[pools.balance_asset], debt_or_counted, balance),
-            (balance_pool, table.of_gain[pools.balance_asset], rest_value, balance),
+            (balance_pool, table.of_asset[pools.balance_asset], portfolios.counted_value, balance),
+            (balance_pool, table.of_gain[pools.balance_asset], portfolios.rest * portfolios.balance_price, balance),
             strict=True,
         )
     )
@@ -123,33 +154,51 @@ def exposures(portfolios: Portfolios, table: RiskTable, initial_factor: FloatArr
     pool, row, amount, holding = pool[moving], row[moving], amount[moving], holding[moving]
     block = table.block[row]
     order = np.lexsort((holding, block, pool))
-    pool, block, row, amount, holding = pool[order], block[order], row[order], amount[order], holding[order]
+    return Rows(
+        start=starts(pool[order], pools.count),
+        block=block[order],
+        row=row[order],
+        amount=amount[order],
+        holding=holding[order],
+    )
 
+
+def needed_alone(rows: Rows, table: RiskTable, holdings: int) -> FloatArray:
+    """Return what each holding needs on its own, row by row, (L + B,): right for what is owned, whose amounts are
+    positive; meaningless for the rest."""
+    if table.measure is None:
+        unit = np.asarray(worst_of_rows(rows.row, table.pnl, table.weight))
+    else:
+        used, at = np.unique(rows.row, return_inverse=True)
+        unit = np.maximum(table.measure(-table.pnl[used]), 0.0)[at]
+    return group_sums(rows.holding, rows.amount * unit, holdings)
+
+
+def owned_sets(portfolios: Portfolios, rows: Rows, own: FloatArray, own_initial: FloatArray) -> Owned:
+    """Return the sets W. `own`, `own_initial` (L + B,) are what each holding needs alone, of MM and of IM."""
+    pools = portfolios.pools
+    legs, balances = len(portfolios.leg_row), len(portfolios.balance_price)
+    is_long_option = portfolios.is_option & (portfolios.quantity > 0)
     counted = np.zeros(legs + balances)
     counted[:legs] = np.where(is_long_option, portfolios.leg_value, 0.0)
-    counted[legs:] = np.maximum(debt_or_counted, 0.0)
+    counted[legs:] = np.maximum(portfolios.counted_value, 0.0)
     owned_balance = np.concatenate((np.zeros(legs, dtype=np.bool_), pools.balance_amount > 0))
     # Collateral that no scenario moves needs no leaving out: it would only add its value.
     exposed = np.zeros(legs + balances, dtype=np.bool_)
-    exposed[holding] = True
+    exposed[rows.holding] = True
     owned_balance &= exposed
     owned_option = np.concatenate((is_long_option, np.zeros(balances, dtype=np.bool_)))
-    # Owned amounts are positive, so what one unit needs scales.
-    candidates = np.flatnonzero((owned_balance | owned_option)[holding])
-    unit = _needed_alone(table, row[candidates])
-    own = group_sums(holding[candidates], amount[candidates] * unit, legs + balances)
-    k = initial_factor[np.concatenate((leg_pool, balance_pool))]
     owned = owned_balance | owned_option
     bits = np.zeros(legs + balances, dtype=np.int64)
-    for which, members in (
+    for which, chosen in (
         (LeftOut.LONG_OPTIONS, owned_option),
         (LeftOut.BALANCES, owned_balance),
         (LeftOut.EVERYTHING, owned),
         (LeftOut.DEARER_THAN_WORTH, owned & (own > counted)),
-        (LeftOut.DEARER_THAN_WORTH_INITIAL, owned & (k * own > counted)),
+        (LeftOut.DEARER_THAN_WORTH_INITIAL, owned & (own_initial > counted)),
     ):
-        bits |= members.astype(np.int64) << int(which)
-    everybody = np.concatenate((leg_pool, balance_pool))
+        bits |= chosen.astype(np.int64) << int(which)
+    everybody = np.concatenate((pools.leg_pool, pools.balance_pool))
     left = np.stack(
         [
             group_sums(everybody, np.where((bits >> int(w)) & 1, counted, 0.0), pools.count)
@@ -159,26 +208,7 @@ def exposures(portfolios: Portfolios, table: RiskTable, initial_factor: FloatArr
         ],
         axis=1,
     )
-    return Exposures(
-        table=table,
-        start=starts(pool, pools.count),
-        block=block,
-        row=row,
-        amount=amount,
-        holding=holding,
-        left_out=bits[holding],
-        counted=np.ascontiguousarray(left),
-        counted_of_holding=counted,
-        holding_left_out=bits,
-    )
-
-
-def _needed_alone(table: RiskTable, rows: IntArray) -> FloatArray:
-    """Return what one long unit of each of `rows` needs on its own, (n,), 0 or more."""
-    if table.measure is None:
-        return np.asarray(worst_of_rows(rows, table.pnl, table.weight))
-    used, at = np.unique(rows, return_inverse=True)
-    return np.maximum(table.measure(-table.pnl[used]), 0.0)[at]
+    return Owned(counted=np.ascontiguousarray(left), counted_of_holding=counted, holding_left_out=bits)
 
 
 @njit(cache=True)
@@ -294,14 +324,14 @@ def members(bits: IntArray, chosen: IntArray) -> BoolArray:
 
 
 def owned_terms(
-    portfolios: Portfolios, rows: Exposures, chosen: IntArray
+    portfolios: Portfolios, owned: Owned, chosen: IntArray
 ) -> tuple[FloatArray, list[tuple[str, IntArray, FloatArray]]]:
     """Return what the chosen sets leave out at its counted value: by holding (L + B,), and as named terms."""
     pools = portfolios.pools
     legs = len(portfolios.leg_row)
     pool = np.concatenate((pools.leg_pool, pools.balance_pool))
-    out = members(rows.holding_left_out, chosen[pool]) & (chosen[pool] > 0)
-    left = np.where(out, rows.counted_of_holding, 0.0)
+    out = members(owned.holding_left_out, chosen[pool]) & (chosen[pool] > 0)
+    left = np.where(out, owned.counted_of_holding, 0.0)
     everybody = np.arange(pools.count)
     by_leg = group_sums(pools.leg_pool, left[:legs], pools.count)
     by_balance = group_sums(pools.balance_pool, left[legs:], pools.count)

@@ -12,16 +12,15 @@ from crossmargin.instruments import KINDS, Asset, Catalogue, Option
 from crossmargin.margin.exposures import (
     SETS,
     Exposures,
-    LeftOut,
     RiskTable,
     block_worst_losses,
     block_worst_scenarios,
     exposures,
     least,
-    members,
     owned_terms,
 )
 from crossmargin.margin.model import Portfolios, Requirement, ScenarioSource, Terms, WorstScenarios, shared_exactly
+from crossmargin.margin.short_options import ShortOptions
 from crossmargin.pricing import Valuation
 from crossmargin.ragged import distinct, group_sums, owners
 from crossmargin.scenarios import GridShape, Moves, followers, revalue
@@ -81,7 +80,8 @@ class Grid:
     def ingredients(self, portfolios: Portfolios) -> FloatArray:
         """Return the summed worst losses, short minimum and counted value of each set, (P, 3 SETS)."""
         rows = self._exposures(portfolios)
-        return np.hstack((_losses(rows), self._short_minimum(portfolios, rows.holding_left_out), rows.counted))
+        minimum = self._short(portfolios).by_pool(rows.owned.holding_left_out)
+        return np.hstack((_losses(rows), minimum, rows.owned.counted))
 
     def totals(self, ingredients: FloatArray, credit_factor: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return (maintenance, initial), each (P,)."""
@@ -98,10 +98,11 @@ class Grid:
         everybody = np.arange(count)
         rows = self._exposures(portfolios)
         table = rows.table
-        minimum = self._short_minimum(portfolios, rows.holding_left_out)
+        short = self._short(portfolios)
+        minimum = short.by_pool(rows.owned.holding_left_out)
         core = np.maximum(_losses(rows), minimum)
-        _, chosen = least(core, rows.counted, np.ones(count), initial=False)
-        initial, _ = least(core, rows.counted, self.initial_factor * portfolios.credit_factor, initial=True)
+        _, chosen = least(core, rows.owned.counted, np.ones(count), initial=False)
+        initial, _ = least(core, rows.owned.counted, self.initial_factor * portfolios.credit_factor, initial=True)
 
         segment, which, worst, share = block_worst_scenarios(
             rows.start, rows.block, rows.row, rows.amount, rows.left_out, table.pnl, table.weight, chosen
@@ -111,7 +112,7 @@ class Grid:
         scans = Terms.of_rows(pool, tuple(f"scan {name}" for name in table.blocks), block, loss)
         scanned = group_sums(pool, loss, count)
         excess = np.maximum(minimum[everybody, chosen] - scanned, 0.0)
-        left, owned = owned_terms(portfolios, rows, chosen)
+        left, owned = owned_terms(portfolios, rows.owned, chosen)
         terms = scans.followed_by(Terms.of([("short option minimum", everybody, excess), *owned], count))
         maintenance = terms.total(count)
 
@@ -119,7 +120,8 @@ class Grid:
         holding_pool = np.concatenate((pools.leg_pool, pools.balance_pool))
         bound = excess > 0.0
         if bound.any():
-            of_holding = np.where(bound[holding_pool], self._minimum_share(portfolios, rows, chosen), of_holding)
+            of_minimum = short.shares(chosen, len(left), rows.owned.holding_left_out)
+            of_holding = np.where(bound[holding_pool], of_minimum, of_holding)
         of_holding += left
         leg_share, balance_share = shared_exactly(
             maintenance, pools.leg_pool, of_holding[:legs], pools.balance_pool, of_holding[legs:]
@@ -194,6 +196,9 @@ class Grid:
             scenario_name=lambda block, cell: f"{groups[block]} {cells.name(cell, span[block])}",
         )
 
+    def _short(self, portfolios: Portfolios) -> ShortOptions:
+        return ShortOptions.of(portfolios, self.short_option_minimum)
+
     def _exposures(self, portfolios: Portfolios) -> Exposures:
         return exposures(portfolios, self.risk_table(portfolios), self.initial_factor * portfolios.credit_factor)
 
@@ -218,59 +223,6 @@ class Grid:
         block_of_asset[followers(valuation)] = block_of_asset[valuation.currency]
         names = tuple(terms.assets[g].symbol for g in touched.tolist())
         return names, span[touched], floor[touched], block_of_asset
-
-    def _short_minimum(self, portfolios: Portfolios, left_out: IntArray) -> FloatArray:
-        """Return the short-option minimum of each pool and set, (P, SETS): verticals pair first, so only the net
-        short of each underlying, expiry and type counts."""
-        pools, valuation = portfolios.pools, portfolios.valuation
-        terms = valuation.catalogue
-        minimum = np.zeros((pools.count, SETS))
-        legs = np.flatnonzero(portfolios.is_option)
-        if not len(legs) or not self.short_option_minimum:
-            return minimum
-        charge = self._short_charge(portfolios, legs)
-        instrument = pools.leg_instrument[legs]
-        pool = pools.leg_pool[legs]
-        order = np.lexsort(
-            (legs, terms.is_call[instrument], terms.expiry[instrument], terms.underlying[instrument], pool)
-        )
-        legs, charge, instrument, pool = legs[order], charge[order], instrument[order], pool[order]
-        changes = (np.diff(pool) != 0) | (np.diff(terms.underlying[instrument]) != 0)
-        changes |= (np.diff(terms.expiry[instrument]) != 0) | (np.diff(terms.is_call[instrument].astype(np.int8)) != 0)
-        bucket = np.concatenate(([0], np.cumsum(changes)))
-        first = np.flatnonzero(np.concatenate(([True], changes)))
-        for w in LeftOut:
-            kept = np.where((left_out[legs] >> int(w)) & 1, 0.0, charge)
-            net = np.maximum(group_sums(bucket, kept, len(first)), 0.0)
-            minimum[:, w] = group_sums(pool[first], net, pools.count)
-        return minimum
-
-    def _short_charge(self, portfolios: Portfolios, legs: IntArray) -> FloatArray:
-        """Return -quantity x size x rate x index of option legs: positive for shorts."""
-        valuation, terms = portfolios.valuation, portfolios.valuation.catalogue
-        rows = portfolios.leg_row[legs]
-        size = terms.contract_size[portfolios.pools.leg_instrument[legs]]
-        price = np.abs(valuation.index[rows]) * valuation.quote_fx[rows]
-        return np.asarray(-portfolios.quantity[legs] * size * self.short_option_minimum * price, dtype=np.float64)
-
-    def _minimum_share(self, portfolios: Portfolios, rows: Exposures, chosen: IntArray) -> FloatArray:
-        """Return each holding's share of the short-option minimum: the legs of buckets that are net short."""
-        pools, terms = portfolios.pools, portfolios.valuation.catalogue
-        share = np.zeros(len(rows.counted_of_holding))
-        legs = np.flatnonzero(portfolios.is_option)
-        charge = self._short_charge(portfolios, legs)
-        pool = pools.leg_pool[legs]
-        gone = members(rows.holding_left_out[legs], chosen[pool]) & (chosen[pool] > 0)
-        charge = np.where(gone, 0.0, charge)
-        instrument = pools.leg_instrument[legs]
-        key = np.stack(
-            (pool, terms.underlying[instrument], terms.expiry[instrument], terms.is_call[instrument]), axis=1
-        )
-        _, bucket = np.unique(key, axis=0, return_inverse=True)
-        bucket = bucket.ravel()
-        net = group_sums(bucket, charge, int(bucket.max()) + 1)
-        share[legs] = np.where(net[bucket] > 0.0, charge, 0.0)
-        return share
 
 
 @lru_cache(maxsize=8)

@@ -91,7 +91,7 @@ class Historical:
         count = portfolios.pools.count
         rows = self._exposures(portfolios)
         losses = scenario_losses(rows.start, rows.row, rows.amount, rows.left_out, rows.table.pnl, SETS)
-        return np.hstack((losses.reshape(count, SETS * losses.shape[2]), rows.counted))
+        return np.hstack((losses.reshape(count, SETS * losses.shape[2]), rows.owned.counted))
 
     def totals(self, ingredients: FloatArray, credit_factor: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return (maintenance, initial), each (P,)."""
@@ -109,12 +109,12 @@ class Historical:
         table = rows.table
         losses = scenario_losses(rows.start, rows.row, rows.amount, rows.left_out, table.pnl, SETS)
         core = self._measured(losses.reshape(count * SETS, losses.shape[2])).reshape(-1, SETS)
-        _, chosen = least(core, rows.counted, np.ones(count), initial=False)
-        initial, _ = least(core, rows.counted, self.initial_factor * portfolios.credit_factor, initial=True)
+        _, chosen = least(core, rows.owned.counted, np.ones(count), initial=False)
+        initial, _ = least(core, rows.owned.counted, self.initial_factor * portfolios.credit_factor, initial=True)
         everybody = np.arange(count)
         loss = losses[everybody, chosen]
         measured = core[everybody, chosen]
-        left, owned = owned_terms(portfolios, rows, chosen)
+        left, owned = owned_terms(portfolios, rows.owned, chosen)
         terms = Terms.of([(_NAMES[self.measure], everybody, measured), *owned], count)
         maintenance = terms.total(count)
         weights = tail_weights(loss, measure=self.measure, confidence=self.confidence)
