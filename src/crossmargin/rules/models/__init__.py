@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from crossmargin.rules.entry import ModelSchema
 
-_FILES = ("grid", "brackets", "standard_option", "historical")
+_FILES = ("grid", "brackets", "standard_option", "historical", "risk_matrix")
 """Files of this folder; each has a SCHEMA and is named like its model, in the order people read about them."""
 
 MODELS: Mapping[str, ModelSchema] = MappingProxyType(
