@@ -11,7 +11,7 @@ the same call margins a book and the points of a price ladder. The terms of a po
 margin exactly (math.fsum), and so do the shares of its legs and collateral.
 """
 
-from crossmargin.margin import isolated, simm
+from crossmargin.margin import isolated, market_levels, quantums, simm, size_weights
 from crossmargin.margin.brackets import Brackets, Tiers, next_amount
 from crossmargin.margin.contingency import futures_contingency
 from crossmargin.margin.model import (
@@ -23,6 +23,7 @@ from crossmargin.margin.model import (
     Terms,
 )
 from crossmargin.margin.standard_option import FutureRates, OptionRates, StandardOption
+from crossmargin.margin.variation import VariationAccount, variation_account
 
 __all__ = [
     "Brackets",
@@ -36,8 +37,13 @@ __all__ = [
     "StandardOption",
     "Terms",
     "Tiers",
+    "VariationAccount",
     "futures_contingency",
     "isolated",
+    "market_levels",
     "next_amount",
+    "quantums",
     "simm",
+    "size_weights",
+    "variation_account",
 ]

@@ -1,7 +1,8 @@
 """What one contract is worth: formulas of options and their inverses, as kernels on arrays.
 
 Here: Black-76 (positive forwards), Bachelier (any sign), their greeks, implied volatility, and full revaluation under
-scenarios. Never here: instruments, accounts, where vols and forwards come from, margin.
+scenarios. Beside them `funding` (rates and payments of perpetuals) and `lognormal` (price bounds, risk factors).
+Never here: instruments, accounts, where vols and forwards come from, margin.
 
 Conventions. Options are European, on a forward, discounted: price = discount * E[payoff]. Prices, forward and
 strike share one unit; tau is in years (ACT/365); vol is annual, for Black a fraction (0.65 is 65%), for Bachelier
@@ -19,6 +20,7 @@ is NaN with a reason code (`Unsolved`). A cell has the same bits however it is b
 first call and kept in Numba's cache.
 """
 
+from crossmargin.pricing import funding, lognormal
 from crossmargin.pricing.bachelier import bachelier, bachelier_greeks, bachelier_scenarios
 from crossmargin.pricing.black import black76, black76_greeks, black76_scenarios
 from crossmargin.pricing.carry import carried_forward, discount_factor
@@ -40,6 +42,8 @@ __all__ = [
     "black76_scenarios",
     "carried_forward",
     "discount_factor",
+    "funding",
     "implied_vol",
+    "lognormal",
     "value",
 ]

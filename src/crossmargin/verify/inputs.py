@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from math import isfinite
 from pathlib import Path
+from typing import cast
 
 from crossmargin.errors import InputError, nearest
 
@@ -38,6 +40,22 @@ class Inputs:
         if above is not None and not number > above:
             raise InputError(f"{self.place}.{key}", f"{number:g}", f"a number above {above:g}")
         return number
+
+    def exact(self, key: str, default: object = _REQUIRED, *, above: int | None = None) -> Fraction:
+        """Return a finite number as the decimal it is written as, exactly."""
+        value = self._get(key, default)
+        _finite(f"{self.place}.{key}", value)
+        number = Fraction(repr(value)) if isinstance(value, float) else Fraction(cast(int, value))
+        if above is not None and not number > above:
+            raise InputError(f"{self.place}.{key}", f"{float(number):g}", f"a number above {above}")
+        return number
+
+    def whole(self, key: str, default: object = _REQUIRED) -> int:
+        """Return a whole number of any size."""
+        number = self.exact(key, default)
+        if number.denominator != 1:
+            raise InputError(f"{self.place}.{key}", str(float(number)), "a whole number")
+        return number.numerator
 
     def text(self, key: str, default: object = _REQUIRED, *, among: Sequence[str] = ()) -> str:
         """Return a text, one of `among` where that is given."""
