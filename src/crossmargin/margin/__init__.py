@@ -11,7 +11,16 @@ the same call margins a book and the points of a price ladder. The terms of a po
 margin exactly (math.fsum), and so do the shares of its legs and collateral.
 """
 
-from crossmargin.margin import isolated, market_levels, quantums, simm, size_weights
+from crossmargin.margin import (
+    derive_portfolio,
+    derive_portfolio_v1,
+    derive_standard,
+    isolated,
+    market_levels,
+    quantums,
+    simm,
+    size_weights,
+)
 from crossmargin.margin.brackets import Brackets, Tiers, next_amount
 from crossmargin.margin.contingency import futures_contingency
 from crossmargin.margin.model import (
@@ -38,6 +47,9 @@ __all__ = [
     "Terms",
     "Tiers",
     "VariationAccount",
+    "derive_portfolio",
+    "derive_portfolio_v1",
+    "derive_standard",
     "futures_contingency",
     "isolated",
     "market_levels",

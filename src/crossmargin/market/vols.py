@@ -24,17 +24,19 @@ def svi_vol(
     sigma: float,
     forward: float,
     tau: float,
+    variance_most: float = np.inf,
 ) -> FloatArray:
     """Return the annual vol of raw SVI at `strike`, any shape.
 
     Total variance w(k) = a + b (rho (k - m) + sqrt((k - m)^2 + sigma^2)) with k = ln(strike / forward), clamped to
     four at-the-money deviations, +-4 sqrt(a + b sigma), so that the linear wings end; vol = sqrt(w / tau), tau being
-    the time the slice was fitted at. Source: Gatheral's raw parametrisation, with the clamp used by Derive.
+    the time the slice was fitted at. w is never taken below 0 nor above `variance_most`. Source: Gatheral's raw
+    parametrisation, with the clamp used by Derive.
     """
     wing = _WING_FACTOR * np.sqrt(a + b * sigma)
     k = np.clip(np.log(np.asarray(strike, dtype=np.float64) / forward), -wing, wing)
     variance = a + b * (rho * (k - m) + np.sqrt((k - m) ** 2 + sigma**2))
-    return np.asarray(np.sqrt(np.maximum(variance, 0.0) / tau), dtype=np.float64)
+    return np.asarray(np.sqrt(np.clip(variance, 0.0, variance_most) / tau), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

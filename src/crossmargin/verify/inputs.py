@@ -87,6 +87,16 @@ class Inputs:
             found.append((row[0], [_finite(f"{place}[{n}]", item) for n, item in enumerate(row) if n]))
         return found
 
+    def named_rows(self, key: str, columns: Sequence[str]) -> list[Inputs]:
+        """Return a reader of each row in a list of rows, its cells by the names of the columns."""
+        found = []
+        for k, row in enumerate(self._list(key)):
+            place = f"{self.place}.{key}[{k}]"
+            if not isinstance(row, list) or len(row) != len(columns):
+                raise InputError(place, repr(row), f"a list of {len(columns)}: {', '.join(columns)}")
+            found.append(self._within(place, dict(zip(columns, row, strict=True))))
+        return found
+
     def inner(self, key: str) -> Inputs:
         """Return the reader of an object."""
         return self._within(f"{self.place}.{key}", self._get(key, _REQUIRED))

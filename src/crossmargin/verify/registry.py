@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from crossmargin.verify.inputs import Inputs
 
-ADAPTER_FILES = ("brackets", "isolated", "options", "misc", "simm", "deribit", "quantums", "levels", "funding")
+ADAPTER_FILES = ("brackets", "isolated", "options", "misc", "simm", "deribit", "quantums", "levels", "funding", "derive")
 """Files of `adapters/`; each registers the models of its family when it is imported."""
 
 
