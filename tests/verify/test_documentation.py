@@ -6,11 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from crossmargin import collateral, margin, market, pricing, standing
+from crossmargin import collateral, margin, market, pricing, scenarios, standing
 from crossmargin.verify import models, run
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "golden-cases.md"
-ROOMS = {"collateral": collateral, "margin": margin, "market": market, "pricing": pricing, "standing": standing}
+ROOMS = {
+    "collateral": collateral,
+    "margin": margin,
+    "market": market,
+    "pricing": pricing,
+    "scenarios": scenarios,
+    "standing": standing,
+}
 
 
 def test_the_page_lists_every_model_with_its_keys_and_what_answers():
