@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from crossmargin.collateral import HaircutPolicy, Tiers
 from crossmargin.errors import InvalidRules, NotMargined
 from crossmargin.instruments import Asset, Future, Perpetual
+from crossmargin.margin.grouped import ByGroup
 from crossmargin.margin.risk_matrix import (
-    ByGroup,
     DeltaShock,
     Extended,
     Offset,

@@ -6,17 +6,15 @@ margin model of them. Source: Deribit's portfolio margin, as its own answers sho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import inf, isfinite
-from typing import Any
+from math import isfinite
 
 import numpy as np
 
 from crossmargin.errors import InvalidRules
-from crossmargin.instruments import Asset, Catalogue
+from crossmargin.instruments import Asset
 from crossmargin.margin.grid import american_options
-from crossmargin.margin.liquidity import rates_of
+from crossmargin.margin.grouped import ByGroup, within
 from crossmargin.margin.model import Portfolios, ScenarioSource, Terms, WorstScenarios
 from crossmargin.margin.parameters import check_classes
 from crossmargin.margin.segments import Segments
@@ -101,9 +99,9 @@ class VolShock:
     """A vol below this rises from it: max(vol, least) x (1 + up)."""
 
     def __post_init__(self) -> None:
-        _within("up", self.up)
-        _within("down", self.down, most=1.0)
-        _within("least", self.least)
+        within("up", self.up)
+        within("down", self.down, most=1.0)
+        within("least", self.least)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +114,8 @@ class Extended:
     """Taken off it, in the reporting currency, a group."""
 
     def __post_init__(self) -> None:
-        _within("factor", self.factor, most=1.0)
-        _within("dampener", self.dampener)
+        within("factor", self.factor, most=1.0)
+        within("dampener", self.dampener)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +128,8 @@ class Offset:
     """Largest amount, in the reporting currency."""
 
     def __post_init__(self) -> None:
-        _within("share", self.share, most=1.0)
-        _within("most", self.most)
+        within("share", self.share, most=1.0)
+        within("most", self.most)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +141,8 @@ class Roll:
     """A year to expiry."""
 
     def __post_init__(self) -> None:
-        _within("least", self.least, most=1.0)
-        _within("annual", self.annual)
+        within("least", self.least, most=1.0)
+        within("annual", self.annual)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,26 +157,9 @@ class DeltaShock:
     """But no further than this, 0 to 1."""
 
     def __post_init__(self) -> None:
-        _within("threshold", self.threshold)
-        _within("per_unit", self.per_unit)
-        _within("most", self.most, most=1.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ByGroup:
-    """A parameter by asset class, `other` required, and by the name of a group before its class."""
-
-    by_class: Mapping[str, Any]
-    by_name: Mapping[str, Any] = field(default_factory=dict)
-
-    def of(self, asset: Asset) -> Any:
-        """Return the parameter of an asset; a well-known name of undeclared class takes that of class `other`."""
-        return rates_of(asset, self.by_class, self.by_name)
-
-    def column(self, catalogue: Catalogue, name: str = "") -> FloatArray:
-        """Return the parameter of every asset's group, (assets,): the number itself, or its part `name`."""
-        found = [self.of(catalogue.assets[catalogue.asset_number[asset.group]]) for asset in catalogue.assets]
-        return np.array([getattr(one, name) if name else one for one in found], dtype=np.float64)
+        within("threshold", self.threshold)
+        within("per_unit", self.per_unit)
+        within("most", self.most, most=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -282,7 +263,7 @@ class RiskMatrix(WholePoolModel):
         for k, move in enumerate(self.extended_moves):
             if not (isfinite(move) and move > -1):
                 raise InvalidRules(f"extended_moves[{k}]", f"{move:g}", "a relative move above -1")
-        _within("correlation_contingency", self.correlation_contingency, most=1.0)
+        within("correlation_contingency", self.correlation_contingency, most=1.0)
         if not 0 < self.maintenance_factor <= 1:
             raise InvalidRules("maintenance_factor", f"{self.maintenance_factor:g}", "above 0, at most 1")
         if not 0 <= self.decimals <= _DECIMALS_MAX:
@@ -469,9 +450,3 @@ def _numeraire(portfolios: Portfolios) -> FloatArray:
     np.maximum.at(high, pools.leg_pool, settle)
     value[pools.leg_pool] = fx
     return np.where(low == high, value, 1.0)
-
-
-def _within(name: str, value: float, *, most: float = inf) -> None:
-    """Raise InvalidRules unless `value` is finite and from 0 to `most`."""
-    if not (isfinite(value) and 0 <= value <= most):
-        raise InvalidRules(name, f"{value:g}", "0 or more" if most == inf else f"from 0 to {most:g}")

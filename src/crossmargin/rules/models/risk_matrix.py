@@ -117,7 +117,8 @@ ENTRIES = (
 
 
 def _build(values: Mapping[str, Any]) -> MarginModel:
-    from crossmargin.margin.risk_matrix import ByGroup, RiskMatrix
+    from crossmargin.margin.grouped import ByGroup
+    from crossmargin.margin.risk_matrix import RiskMatrix
     from crossmargin.scenarios import TenorScaling
 
     def by_group(key: str) -> ByGroup:

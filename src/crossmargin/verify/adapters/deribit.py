@@ -13,9 +13,9 @@ from crossmargin.collateral import Tiers as HaircutTiers
 from crossmargin.errors import InputError
 from crossmargin.instruments import Future, Instrument, Perpetual, instrument_of, parse_symbol
 from crossmargin.margin import FutureRates, OptionRates, StandardOption
+from crossmargin.margin.grouped import ByGroup
 from crossmargin.margin.risk_matrix import (
     VOLS,
-    ByGroup,
     DeltaShock,
     Extended,
     Offset,
