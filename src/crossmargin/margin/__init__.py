@@ -1,8 +1,8 @@
 """Margin models: how much must each pool have. One file a model.
 
 Here: the question (`MarginModel`), its answer (`Requirement`), and the models. A model's parameters are its
-fields; no venue's number lives here. Beside them the add-ons, pure functions on portfolios that no shipped rule
-book uses yet: liquidity and vega at the owner's size (on depth), basis, wrong way, open orders. Never here:
+fields; no venue's number lives here. The house model, portfolio, is made of parts: joint tables and their tails,
+the short-option minimum, liquidity and vega at the owner's size (on depth), basis, open orders. Never here:
 collateral valuation, status, files.
 
 Conventions. A requirement is >= 0, in the reporting currency. A model sees pools as ragged legs and collateral
@@ -12,6 +12,7 @@ margin exactly (math.fsum), and so do the shares of its legs and collateral.
 """
 
 from crossmargin.margin import (
+    delta_spreads,
     derive_portfolio,
     derive_portfolio_v1,
     derive_standard,
@@ -20,10 +21,14 @@ from crossmargin.margin import (
     quantums,
     simm,
     size_weights,
+    span,
+    strategy,
+    tims,
 )
 from crossmargin.margin.brackets import Brackets, Tiers, next_amount
 from crossmargin.margin.contingency import futures_contingency
 from crossmargin.margin.model import (
+    BookModel,
     MarginModel,
     Portfolios,
     PositionModel,
@@ -31,13 +36,16 @@ from crossmargin.margin.model import (
     ScenarioSource,
     Terms,
 )
+from crossmargin.margin.orders import OpenOrders
 from crossmargin.margin.standard_option import FutureRates, OptionRates, StandardOption
 from crossmargin.margin.variation import VariationAccount, variation_account
 
 __all__ = [
+    "BookModel",
     "Brackets",
     "FutureRates",
     "MarginModel",
+    "OpenOrders",
     "OptionRates",
     "Portfolios",
     "PositionModel",
@@ -47,6 +55,7 @@ __all__ = [
     "Terms",
     "Tiers",
     "VariationAccount",
+    "delta_spreads",
     "derive_portfolio",
     "derive_portfolio_v1",
     "derive_standard",
@@ -57,5 +66,8 @@ __all__ = [
     "quantums",
     "simm",
     "size_weights",
+    "span",
+    "strategy",
+    "tims",
     "variation_account",
 ]

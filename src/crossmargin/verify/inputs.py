@@ -97,6 +97,18 @@ class Inputs:
             found.append(self._within(place, dict(zip(columns, row, strict=True))))
         return found
 
+    def table(self, key: str, columns: int) -> list[list[float]]:
+        """Return a list of one row or more, each a list of `columns` finite numbers."""
+        found = []
+        for k, row in enumerate(self._list(key)):
+            place = f"{self.place}.{key}[{k}]"
+            if not isinstance(row, list) or len(row) != columns:
+                raise InputError(place, repr(row), f"a list of {columns} numbers")
+            found.append([_finite(f"{place}[{n}]", item) for n, item in enumerate(row)])
+        if not found:
+            raise InputError(f"{self.place}.{key}", "an empty list", "at least one row")
+        return found
+
     def inner(self, key: str) -> Inputs:
         """Return the reader of an object."""
         return self._within(f"{self.place}.{key}", self._get(key, _REQUIRED))

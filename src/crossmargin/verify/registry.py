@@ -9,7 +9,21 @@ from types import MappingProxyType
 
 from crossmargin.verify.inputs import Inputs
 
-ADAPTER_FILES = ("brackets", "isolated", "options", "misc", "simm", "deribit", "quantums", "levels", "funding", "derive")
+ADAPTER_FILES = (
+    "brackets",
+    "isolated",
+    "options",
+    "misc",
+    "simm",
+    "deribit",
+    "quantums",
+    "levels",
+    "funding",
+    "derive",
+    "span",
+    "tims",
+    "strategy",
+)
 """Files of `adapters/`; each registers the models of its family when it is imported."""
 
 

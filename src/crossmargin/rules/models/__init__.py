@@ -8,7 +8,19 @@ from types import MappingProxyType
 
 from crossmargin.rules.entry import ModelSchema
 
-_FILES = ("grid", "brackets", "standard_option", "historical", "risk_matrix")
+_FILES = (
+    "portfolio",
+    "grid",
+    "brackets",
+    "standard_option",
+    "historical",
+    "risk_matrix",
+    "sensitivities",
+    "strategy",
+    "open_interest",
+    "size_scaled",
+    "levels",
+)
 """Files of this folder; each has a SCHEMA and is named like its model, in the order people read about them."""
 
 MODELS: Mapping[str, ModelSchema] = MappingProxyType(
