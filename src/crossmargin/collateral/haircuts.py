@@ -9,6 +9,7 @@ from math import inf
 import numpy as np
 
 from crossmargin.book import CREDIT_TIERS, Location, Pools
+from crossmargin.collateral.wrong_way import WrongWay
 from crossmargin.errors import InvalidRules
 from crossmargin.instruments import Asset, Catalogue
 from crossmargin.instruments.assets import check_tiers
@@ -62,6 +63,8 @@ class HaircutPolicy:
     """sigma of that discount, annual, by asset class."""
     credit_haircut: Mapping[str, float] = field(default_factory=dict)
     """By credit tier: what haircuts are multiplied by for initial margin only; 1 where absent."""
+    wrong_way: WrongWay | None = None
+    """Which collateral has weight 0 because of who holds it; None: no such rule."""
 
     def __post_init__(self) -> None:
         if "other" not in self.by_class:
@@ -99,13 +102,15 @@ def count_collateral(
     currency: str,
     locations: tuple[Location, ...],
     price: FloatArray,
+    weight: FloatArray | None = None,
 ) -> Counted:
     """Return what each balance counts.
 
     `price` (B,) is the value of one unit in the reporting currency. Of each asset a pool owns: the quantity up to
     the asset's cap passes the marginal tiers; then each row takes its place's discount and fee, and the value in
     one place is limited to that place's cap. Counted value = p q (1 - h) exp(-k sigma sqrt(t)) - fee, >= 0. The
-    fenced collateral of an isolated position counts in full: its requirement is in the same asset.
+    fenced collateral of an isolated position counts in full: its requirement is in the same asset. `weight` (B,) is
+    what is left of each row for who holds it (`WrongWay`), before the caps of places.
     """
     amount, asset = pools.balance_amount, pools.balance_asset
     owned = (amount > 0) & ~pools.balance_fenced
@@ -116,6 +121,8 @@ def count_collateral(
     with np.errstate(divide="ignore", invalid="ignore"):
         after = np.maximum(amount * share * place - np.where(fee > 0, fee / price, 0.0), 0.0)
     counted[owned] = after[owned]
+    if weight is not None:
+        counted[owned] *= weight[owned]
     counted = _within_place_caps(pools, locations, counted, price, owned)
     initial = counted.copy()
     if any(factor > 1 for factor in policy.credit_haircut.values()):

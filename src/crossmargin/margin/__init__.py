@@ -27,6 +27,9 @@ from crossmargin.margin import (
 )
 from crossmargin.margin.brackets import Brackets, Tiers, next_amount
 from crossmargin.margin.contingency import futures_contingency
+from crossmargin.margin.derive_portfolio import DerivePortfolio
+from crossmargin.margin.derive_portfolio_v1 import DerivePortfolioV1
+from crossmargin.margin.derive_standard import DeriveStandard
 from crossmargin.margin.model import (
     BookModel,
     MarginModel,
@@ -43,6 +46,9 @@ from crossmargin.margin.variation import VariationAccount, variation_account
 __all__ = [
     "BookModel",
     "Brackets",
+    "DerivePortfolio",
+    "DerivePortfolioV1",
+    "DeriveStandard",
     "FutureRates",
     "MarginModel",
     "OpenOrders",

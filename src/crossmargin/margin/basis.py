@@ -17,7 +17,7 @@ from crossmargin.margin.liquidity import column, rates_of
 from crossmargin.margin.model import Portfolios
 from crossmargin.margin.parameters import check_classes
 from crossmargin.ragged import group_sums, owners, starts
-from crossmargin.units import FloatArray, IntArray
+from crossmargin.units import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -118,16 +118,22 @@ class ExpiryRows:
         return np.asarray(np.minimum(charge, np.maximum(saved, 0.0)), dtype=np.float64)
 
     def shares(
-        self, moves: FloatArray, chosen: IntArray, holdings: int, left_out: IntArray | None = None
+        self,
+        moves: FloatArray,
+        chosen: IntArray,
+        holdings: int,
+        left_out: IntArray | None = None,
+        counted: BoolArray | None = None,
     ) -> FloatArray:
         """Return each holding's Euler share of the uncapped charge, (holdings,), under its pool's `chosen` set.
 
-        They add up to the charge. Where the cap binds the shares are those of what is saved instead, which only
-        the caller knows.
+        They add up to the charge of the pools and groups `counted` (N,), by default all. Where the cap binds the
+        shares are those of what is saved instead, which only the caller knows.
         """
         w = chosen[self.pool]
         share = _matched_shares(self.start, self.amount, self.kind, self.years, self._bits(left_out), w)
-        return group_sums(self.holding, share * moves[self.group][owners(self.start)], holdings)
+        charged = moves[self.group] if counted is None else np.where(counted, moves[self.group], 0.0)
+        return group_sums(self.holding, share * charged[owners(self.start)], holdings)
 
     def _bits(self, left_out: IntArray | None) -> IntArray:
         return np.zeros(len(self.holding), dtype=np.int64) if left_out is None else left_out[self.holding]

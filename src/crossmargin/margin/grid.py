@@ -120,7 +120,8 @@ class Grid:
         holding_pool = np.concatenate((pools.leg_pool, pools.balance_pool))
         bound = excess > 0.0
         if bound.any():
-            of_minimum = short.shares(chosen, len(left), rows.owned.holding_left_out)
+            weight = np.where(bound[short.pool], 1.0, 0.0)
+            of_minimum = short.shares(weight, chosen[short.pool], len(left), rows.owned.holding_left_out)
             of_holding = np.where(bound[holding_pool], of_minimum, of_holding)
         of_holding += left
         leg_share, balance_share = shared_exactly(

@@ -277,7 +277,13 @@ def scenario_losses(
     scenarios = pnl.shape[1]
     losses = np.zeros((pools, sets, scenarios))
     for p in range(pools):
+        present = 0
+        for e in range(start[p], start[p + 1]):
+            present |= left_out[e]
         for w in range(sets):
+            if w > 0 and not (present >> w) & 1:
+                losses[p, w] = losses[p, 0]
+                continue
             for e in range(start[p], start[p + 1]):
                 if not (left_out[e] >> w) & 1:
                     a, r = amount[e], row[e]

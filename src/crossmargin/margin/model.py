@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from math import fsum
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
 from crossmargin.book import Pools
 from crossmargin.instruments import Asset, Catalogue
 from crossmargin.pricing import Valuation
-from crossmargin.ragged import exact_sums, group_sums, starts
+from crossmargin.ragged import exact_sums, group_sums, slices, starts
 from crossmargin.units import BoolArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from crossmargin.margin.orders import OpenOrders
+
+Ingredients: TypeAlias = Any
+"""What a model's totals are made of, a row a pool: an array, or anything with +, -, [rows] and nbytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,6 +45,28 @@ class Portfolios:
     """(B,) owned units that do not count; they may offset a short, never add a loss. 0 for debts."""
     credit_factor: FloatArray
     """(P,) what the pool's credit tier multiplies initial margin by; at least 1."""
+    orders: OpenOrders | None = None
+    """Open orders of the pools; None: there are none, or they play no part in what is asked."""
+    whole_book: object = None
+    """What the model said of the whole book (`BookModel.whole_book`); None: these pools are all there is."""
+    stands_for: IntArray | None = None
+    """(P,) pool of the whole book each pool is asked about in place of; None: pools are as the book has them."""
+
+    def take(self, chosen: IntArray) -> Portfolios:
+        """Return the pools `chosen` of the whole book, in that order."""
+        legs, _ = slices(self.pools.leg_start, chosen)
+        balances, _ = slices(self.pools.balance_start, chosen)
+        return replace(
+            self,
+            pools=self.pools.take(chosen),
+            leg_row=self.leg_row[legs],
+            entry_value=self.entry_value[legs],
+            balance_price=self.balance_price[balances],
+            counted=self.counted[balances],
+            rest=self.rest[balances],
+            credit_factor=self.credit_factor[chosen],
+            orders=None if self.orders is None else self.orders.of_pools(chosen),
+        )
 
     @property
     def leg_instrument(self) -> IntArray:
@@ -147,6 +175,8 @@ class Requirement:
     """(B,)"""
     worst: WorstScenarios | None = None
     """None for models without scenarios."""
+    above_maintenance: Terms | None = None
+    """Named parts of what initial margin asks beyond maintenance; None: one part, the initial factor."""
 
     @classmethod
     def nothing(cls, portfolios: Portfolios) -> Requirement:
@@ -171,6 +201,15 @@ class ScenarioSource:
     end: date | None
     count: int
     """Scenarios a pool's requirement is taken over (of each group, for a grid)."""
+
+
+@runtime_checkable
+class BookModel(Protocol):
+    """A margin model by which what a pool must have depends on the rest of the book, and which margins open orders."""
+
+    def whole_book(self, portfolios: Portfolios) -> object:
+        """Return what pools need to know of the whole book, given all its pools; see `Portfolios.whole_book`."""
+        ...
 
 
 class MarginModel(Protocol):
@@ -201,11 +240,11 @@ class MarginModel(Protocol):
         """Return where the scenarios come from."""
         ...
 
-    def ingredients(self, portfolios: Portfolios) -> FloatArray:
-        """Return what the totals are made of, (P, K): it adds up over parts that share no block."""
+    def ingredients(self, portfolios: Portfolios) -> Ingredients:
+        """Return what the totals are made of, a row a pool: it adds up over parts that share no block."""
         ...
 
-    def totals(self, ingredients: FloatArray, credit_factor: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def totals(self, ingredients: Ingredients, credit_factor: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return (maintenance, initial), each (P,), from ingredients and the factor of the credit tier (P,)."""
         ...
 

@@ -13,7 +13,7 @@ from crossmargin.errors import InvalidBook
 from crossmargin.instruments import KINDS, Catalogue
 from crossmargin.margin.exposures import RiskTable
 from crossmargin.pricing import Valuation
-from crossmargin.ragged import group_sums, starts
+from crossmargin.ragged import group_sums, owners, slices, starts
 from crossmargin.units import BoolArray, FloatArray, IntArray
 
 _SPOT, _OPTION = KINDS.index("spot"), KINDS.index("option")
@@ -54,6 +54,20 @@ class OpenOrders:
             quantity=np.array([order.quantity for order in orders], dtype=np.float64),
             limit=limit,
             reduce_only=np.array([order.reduce_only for order in orders], dtype=np.bool_),
+        )
+
+    def of_pools(self, chosen: IntArray) -> OpenOrders:
+        """Return the orders of the pools `chosen`, numbered in that order; of a pool chosen twice they come twice."""
+        order = np.argsort(self.pool, kind="stable")
+        count = max(int(self.pool.max(initial=-1)), int(chosen.max(initial=-1))) + 1
+        rows, start = slices(starts(self.pool[order], count), chosen)
+        rows = order[rows]
+        return OpenOrders(
+            pool=owners(start),
+            instrument=self.instrument[rows],
+            quantity=self.quantity[rows],
+            limit=self.limit[rows],
+            reduce_only=self.reduce_only[rows],
         )
 
     def paid(self, catalogue: Catalogue) -> FloatArray:

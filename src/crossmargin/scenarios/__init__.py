@@ -20,7 +20,7 @@ from crossmargin.scenarios.history import (
 from crossmargin.scenarios.joint import JointParameters, JointScenarios, MarketFacts, ScenarioReport, joint_scenarios
 from crossmargin.scenarios.proxy import StandIn, completed
 from crossmargin.scenarios.reference import ReferenceSet, Vols, VolUsed, reference, reference_set
-from crossmargin.scenarios.risk_array import Moves, RiskArray, followers, revalue, risk_array
+from crossmargin.scenarios.risk_array import Moves, RiskArray, asset_moves, followers, revalue, risk_array
 from crossmargin.scenarios.scenario_set import ScenarioSet, TenorScaling
 from crossmargin.scenarios.table import scenario_table
 
@@ -42,6 +42,7 @@ __all__ = [
     "TenorScaling",
     "VolUsed",
     "Vols",
+    "asset_moves",
     "completed",
     "effective_sample",
     "filtered",

@@ -23,6 +23,8 @@ _OPTION = KINDS.index("option")
 
 _ROWS_AT_ONCE = 60_000
 """Legs and balances margined in one go: bounds memory; no number depends on it."""
+_BYTES_AT_ONCE = 64_000_000
+"""Ingredients of that many states at once, for models that keep a loss a scenario."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,15 +47,22 @@ class Hypothetical:
     Shapes: N pairs. A price move is relative, or in price units where the asset's contracts may go negative.
     """
 
-    def __init__(self, standing: Standing, pool: IntArray, asset: IntArray, *, whole: bool = False) -> None:
-        """Cut the small pools out; `whole` takes everything the pool has, whatever the move touches."""
+    def __init__(
+        self, standing: Standing, pool: IntArray, asset: IntArray, *, whole: bool = False, orders: bool = False
+    ) -> None:
+        """Cut the small pools out; `whole` takes everything the pool has, whatever the move touches.
+
+        `orders` counts open orders in initial margin; their pools are then taken whole.
+        """
         self.standing = standing
         self.pool = pool
         self.asset = asset
         terms = standing.valuation.catalogue
         self.any_domain: BoolArray = np.isin(asset, terms.underlying[terms.any_domain])
         self._followers = _followers(standing)
-        self._cut(*(_everything if whole else _touched)(standing, pool, asset))
+        counted = standing.portfolios.orders if orders else None
+        self._orders = None if counted is None else counted.of_pools(pool)
+        self._cut(*(_everything if whole or counted is not None else _touched)(standing, pool, asset))
 
     def balances(self, pair: IntArray) -> tuple[IntArray, IntArray]:
         """Return (state, balance row of the standing's pools) of the balances of the states `pair`, in order."""
@@ -88,8 +97,10 @@ class Hypothetical:
         everybody = np.arange(count)
         now, worth = self._portfolios(everybody, np.zeros(count), None)
         model = standing.rules.model
-        whole = model.ingredients(standing.portfolios)
-        self._rest = whole[self.pool] - model.ingredients(now)
+        used, at = np.unique(self.pool, return_inverse=True)
+        real = standing.portfolios.take(used)
+        whole = model.ingredients(real if self._orders is not None else replace(real, orders=None))
+        self._rest = whole[at] - model.ingredients(now)
         self._rest_balance = standing.margin_balance[self.pool] - margin_balance(worth, standing.rules)
         self._rest_initial_only = standing.worth.initial_only[self.pool] - worth.initial_only
 
@@ -146,6 +157,8 @@ class Hypothetical:
         `amount` replaces the balances of the states' small pools, in the order `balances(pair)` gives them.
         """
         per_state = (np.diff(self.pools.leg_start) + np.diff(self.pools.balance_start))[pair] + 1
+        bytes_a_state = self._rest.nbytes // max(1, len(self.pool))
+        per_state = np.maximum(per_state, bytes_a_state * _ROWS_AT_ONCE // _BYTES_AT_ONCE)
         cuts = np.flatnonzero(np.diff(np.cumsum(per_state) // _ROWS_AT_ONCE)) + 1
         states = np.split(np.arange(len(pair)), cuts)
         balances = np.concatenate(([0], np.cumsum(np.diff(self.pools.balance_start)[pair])))
@@ -179,6 +192,7 @@ class Hypothetical:
         valuation, terms = standing.valuation, standing.valuation.catalogue
         pools = self.pools.take(pair)
         chosen, _ = slices(self.pools.leg_start, pair)
+        balances, _ = slices(self.pools.balance_start, pair)
         if amount is not None:
             pools = replace(pools, balance_amount=amount)
         instrument = pools.leg_instrument
@@ -206,8 +220,15 @@ class Hypothetical:
             np.arange(len(instrument)),
             entry_value=self._entry_value[chosen],
             balance_price=price,
+            weight=standing.weight[self._balance[balances]],
             rules=standing.rules,
             locations=standing.book.locations,
+        )
+        portfolios = replace(
+            portfolios,
+            orders=None if self._orders is None else self._orders.of_pools(pair),
+            whole_book=standing.portfolios.whole_book,
+            stands_for=self.pool[pair],
         )
         return portfolios, worth_of(portfolios, counted)
 

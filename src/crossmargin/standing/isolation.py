@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from crossmargin.book import Pools
@@ -43,9 +45,12 @@ def isolated_margins(standing: Standing) -> FloatArray:
         apart.leg_instrument,
         entry_value=entry_values(apart, standing.valuation),
         balance_price=standing.valuation.fx[apart.balance_asset],
+        weight=standing.weight[balance],
         rules=standing.rules,
         locations=book.locations,
     )
+    # The market is as deep as it is, however an account is margined: owners keep their size.
+    portfolios = replace(portfolios, whole_book=standing.portfolios.whole_book)
     model = standing.rules.model
     maintenance, _ = model.totals(model.ingredients(portfolios), portfolios.credit_factor)
     return group_sums(owner, maintenance, accounts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -11,7 +11,7 @@ from crossmargin.book import Book, Location, PoolMap, Pools, pools_of
 from crossmargin.collateral import Counted, count_collateral
 from crossmargin.errors import NotMargined, some_of
 from crossmargin.instruments import KINDS, Asset, Catalogue
-from crossmargin.margin import Portfolios, Requirement
+from crossmargin.margin import BookModel, OpenOrders, Portfolios, Requirement
 from crossmargin.market import Market
 from crossmargin.pricing import Valuation, value
 from crossmargin.ragged import group_sums
@@ -78,6 +78,8 @@ class Standing:
     where: PoolMap
     portfolios: Portfolios
     counted: Counted
+    weight: FloatArray
+    """(B,) what each balance keeps of its weight as collateral: 0 where it is wrong-way."""
     worth: Worth
     requirement: Requirement
     initial_margin: FloatArray
@@ -115,6 +117,9 @@ def evaluate(book: Book, market: Market, rules: Rules) -> Standing:
         )
     held = np.zeros(len(catalogue), dtype=np.bool_)
     held[book.positions.instrument] = True
+    book_model = rules.model if isinstance(rules.model, BookModel) else None
+    if book_model is not None:
+        held[[catalogue.number[order.symbol] for order in book.orders]] = True
     assets = np.zeros(len(catalogue.assets), dtype=np.bool_)
     assets[book.balances.asset] = True
     valuation = value(
@@ -125,16 +130,21 @@ def evaluate(book: Book, market: Market, rules: Rules) -> Standing:
         holders=lambda instrument, asset: book.holders(instrument=instrument, asset=asset),
     )
     pools, where = pools_of(book)
-    leg_row = pools.leg_instrument
+    weight = collateral_weights(book, pools, where, rules)
     portfolios, counted = portfolios_of(
         pools,
         valuation,
-        leg_row,
+        pools.leg_instrument,
         entry_value=entry_values(pools, valuation),
         balance_price=valuation.fx[pools.balance_asset],
+        weight=weight,
         rules=rules,
         locations=book.locations,
     )
+    if book_model is not None:
+        orders = _orders(book, where, rules) if book.orders else None
+        portfolios = replace(portfolios, orders=orders)
+        portfolios = replace(portfolios, whole_book=book_model.whole_book(portfolios))
     refused = rules.model.refused(portfolios)
     if len(refused):
         symbols = [catalogue.instruments[k].symbol for k in refused.tolist()]
@@ -156,6 +166,7 @@ def evaluate(book: Book, market: Market, rules: Rules) -> Standing:
         where=where,
         portfolios=portfolios,
         counted=counted,
+        weight=weight,
         worth=worth,
         requirement=requirement,
         initial_margin=initial,
@@ -164,9 +175,29 @@ def evaluate(book: Book, market: Market, rules: Rules) -> Standing:
     )
 
 
+def collateral_weights(book: Book, pools: Pools, where: PoolMap, rules: Rules) -> FloatArray:
+    """Return what each balance of the pools keeps of its weight as collateral, (B,): 0 where it is wrong-way."""
+    wrong_way = rules.haircuts.wrong_way
+    if wrong_way is None:
+        return np.ones(len(pools.balance_amount))
+    names, owner = np.unique(np.asarray(book.accounts.owners, dtype=object).astype(str), return_inverse=True)
+    alone = np.flatnonzero(pools.isolated)
+    members = (
+        np.concatenate((where.of_account, alone)),
+        np.concatenate((owner, pools.owner[alone])),
+    )
+    return wrong_way.of(pools, book.catalogue, names.tolist(), members).multiplier
+
+
+def _orders(book: Book, where: PoolMap, rules: Rules) -> OpenOrders:
+    """Return the open orders of a book, by the pools of their accounts' cross positions."""
+    number = {name: k for k, name in enumerate(book.accounts.ids)}
+    return OpenOrders.of(book.orders, book.catalogue, account=number, pool_of_account=where.of_account)
+
+
 def _unheeded(book: Book, rules: Rules) -> tuple[str, ...]:
-    """Return a warning for what the book states and no shipped rule book has a rule for."""
-    if not book.orders:
+    """Return a warning for what the book states and the rule book has no rule for."""
+    if not book.orders or isinstance(rules.model, BookModel):
         return ()
     return (f"{len(book.orders)} open order(s) not margined: rule book {rules.name} has no rule for them",)
 
@@ -196,10 +227,11 @@ def portfolios_of(
     *,
     entry_value: FloatArray,
     balance_price: FloatArray,
+    weight: FloatArray,
     rules: Rules,
     locations: tuple[Location, ...],
 ) -> tuple[Portfolios, Counted]:
-    """Return pools as margin models see them, and what their collateral counts."""
+    """Return pools as margin models see them, and what their collateral counts; `weight` (B,) as in `Standing`."""
     catalogue = valuation.catalogue
     counted = count_collateral(
         rules.haircuts,
@@ -208,6 +240,7 @@ def portfolios_of(
         currency=catalogue.assets[valuation.currency].symbol,
         locations=locations,
         price=balance_price,
+        weight=weight,
     )
     portfolios = Portfolios(
         pools=pools,

@@ -115,7 +115,7 @@ class _Taking:
         whole: bool,
     ) -> None:
         """`target` and `gone` are (taking, balance row) columns."""
-        self.small = Hypothetical(standing, pool, asset, whole=whole)
+        self.small = Hypothetical(standing, pool, asset, whole=whole, orders=True)
         self.count = len(pool)
         self.held_back = (_headroom(standing) + standing.initial_margin - standing.margin_balance)[pool]
         everybody, row = self.small.balances(np.arange(self.count))

@@ -20,6 +20,9 @@ _FILES = (
     "open_interest",
     "size_scaled",
     "levels",
+    "derive_standard",
+    "derive_portfolio",
+    "derive_portfolio_v1",
 )
 """Files of this folder; each has a SCHEMA and is named like its model, in the order people read about them."""
 

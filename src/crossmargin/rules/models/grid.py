@@ -10,8 +10,9 @@ from crossmargin.rules.kinds import FRACTION, Number, Numbers, by_class, by_name
 
 if TYPE_CHECKING:
     from crossmargin.margin import MarginModel
+    from crossmargin.scenarios import GridShape
 
-ENTRIES = (
+SHAPE = (
     Entry(
         key="range",
         kind=by_class(Number(least=0, most=1, open_most=True)),
@@ -86,12 +87,19 @@ ENTRIES = (
         unit="fraction of the loss",
         meaning="How much of the loss in an extreme move counts.",
     ),
-    Entry(
-        key="short_option_minimum",
-        kind=Number(least=0, most=1, open_most=True),
-        unit="fraction of the index",
-        meaning="The least a net short option costs, whatever the grid says.",
-    ),
+)
+"""The grid itself."""
+
+SHORT_OPTION_MINIMUM = Entry(
+    key="short_option_minimum",
+    kind=Number(least=0, most=1, open_most=True),
+    unit="fraction of the index",
+    meaning="The least a net short option costs, whatever the grid says.",
+)
+
+ENTRIES = (
+    *SHAPE,
+    SHORT_OPTION_MINIMUM,
     Entry(
         key="initial_factor",
         kind=FACTOR,
@@ -101,27 +109,33 @@ ENTRIES = (
 )
 
 
-def _build(values: Mapping[str, Any]) -> MarginModel:
-    from crossmargin.margin.grid import Grid
+def shape(values: Mapping[str, Any]) -> GridShape:
+    """Return the grid of a book's values."""
     from crossmargin.scenarios import GridShape, TenorScaling
 
-    return Grid(
-        shape=GridShape(
-            range_by_class=values["range"],
-            range_by_name=values.get("range_by_name", {}),
-            any_floor=values["any_floor"],
-            any_floor_by_name=values.get("any_floor_by_name", {}),
-            price_fractions=values["price_fractions"],
-            vol_up=values["vol_up"],
-            vol_down=values["vol_down"],
-            tenor=TenorScaling(
-                pivot_days=values["vol_pivot_days"],
-                short_power=values["vol_short_power"],
-                long_power=values["vol_long_power"],
-            ),
-            extreme_multiple=values["extreme_multiple"],
-            extreme_weight=values["extreme_weight"],
+    return GridShape(
+        range_by_class=values["range"],
+        range_by_name=values.get("range_by_name", {}),
+        any_floor=values["any_floor"],
+        any_floor_by_name=values.get("any_floor_by_name", {}),
+        price_fractions=values["price_fractions"],
+        vol_up=values["vol_up"],
+        vol_down=values["vol_down"],
+        tenor=TenorScaling(
+            pivot_days=values["vol_pivot_days"],
+            short_power=values["vol_short_power"],
+            long_power=values["vol_long_power"],
         ),
+        extreme_multiple=values["extreme_multiple"],
+        extreme_weight=values["extreme_weight"],
+    )
+
+
+def _build(values: Mapping[str, Any]) -> MarginModel:
+    from crossmargin.margin.grid import Grid
+
+    return Grid(
+        shape=shape(values),
         short_option_minimum=values["short_option_minimum"],
         initial_factor=values["initial_factor"],
     )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from crossmargin.book import Account, Balance, Book, Pool, Position, pools_of
 from crossmargin.errors import InvalidRules
 from crossmargin.instruments import Asset, Perpetual
-from crossmargin.margin.wrong_way import Reason, WrongWay
+from crossmargin.collateral.wrong_way import Reason, WrongWay
 
 ASSETS = (
     Asset(symbol="ACME", issuer="acme"),
