@@ -21,6 +21,7 @@ from crossmargin.margin.simm.aggregation import (
 )
 from crossmargin.margin.simm.calibration import parse_calibration
 from crossmargin.margin.simm.crif import parse_crif
+from crossmargin.margin.simm.holdings import SensitivityMargin
 from crossmargin.margin.simm.margin import ClassMargin, SimmMargin, simm
 from crossmargin.margin.simm.parameters import Calibration, CurrencyGroups, FxRisk, NamedRisk, RatesRisk
 from crossmargin.margin.simm.sensitivity import PRODUCTS, RISK_TYPES, Sensitivity, netted
@@ -36,6 +37,7 @@ __all__ = [
     "NamedRisk",
     "RatesRisk",
     "Sensitivity",
+    "SensitivityMargin",
     "SimmMargin",
     "aggregated",
     "bucket_margins",
