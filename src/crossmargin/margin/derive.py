@@ -353,7 +353,7 @@ class Losses:
         """(M,) number of the scenario that decides; S: the basis does."""
         lowest = np.argmin(self.pnl, axis=1)
         least = self.pnl[np.arange(len(lowest)), lowest]
-        return np.where(least < self.basis, lowest, self.pnl.shape[1])
+        return np.asarray(np.where(least < self.basis, lowest, self.pnl.shape[1]), dtype=np.int64)
 
     @property
     def loss(self) -> FloatArray:

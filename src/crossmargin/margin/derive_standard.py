@@ -10,6 +10,10 @@ from numba import njit
 
 from crossmargin.errors import InvalidRules
 from crossmargin.margin.derive import Confidence, Peg
+from crossmargin.margin.derive_book import is_coin, not_listed, peg_prices
+from crossmargin.margin.model import Portfolios, Terms
+from crossmargin.margin.whole import PoolCharges, WholePoolModel
+from crossmargin.ragged import group_sums
 from crossmargin.units import BoolArray, FloatArray, IntArray
 
 
@@ -171,3 +175,99 @@ class Formula:
 def base_collateral(amount: FloatArray, index: FloatArray, factor: float) -> FloatArray:
     """Return what units of the underlying count as collateral, any shape: amount x index x factor."""
     return np.asarray(amount * index * factor, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DeriveStandard(WholePoolModel):
+    """Standard margin of options and perpetuals, after Derive's standard manager: no offsets between expiries.
+
+    A perpetual owes a share of its notional; an expiry the lesser of its short options on their own and the most it can
+    lose by settling. How a book is read:
+
+    - What a short option owes contains its value, and a long option counts nothing, so a rule book with this model
+      excludes option value from the margin balance.
+    - Collateral counts after the rule book's haircuts, one less the venue's margin factor. A coin that is owed is
+      charged like a perpetual of its value, our choice: the venue lends cash alone.
+    - The peg is that of the stable coin a contract settles in. Feeds are taken as certain: a book states no doubt.
+
+    Refused: dated futures, coin-settled contracts, American options, prices that may be negative.
+
+    Claims. P1 normalisation. P3 homogeneity. P7, its second half: a portfolio and its opposite owe nothing. P8 a bought
+    option never raises the requirement. P10 a deposit of the reporting currency changes nothing. P11 initial is at
+    least maintenance. P12 continuity in prices. P13 order, splitting of rows and names change no bit. P14, first half.
+    Not P2 and P4: an expiry takes the lesser of two sums, and two that each take another lesser may be
+    charged less apart than together. P5 and P6 do not apply: there are no scenarios.
+    """
+
+    formula: Formula
+    peg_currency: str = "USD"
+
+    def __post_init__(self) -> None:
+        formula, options = self.formula, self.formula.options
+        for place, low, high in (
+            ("perpetuals.initial", formula.perpetual_maintenance, formula.perpetual_initial),
+            ("options.initial_least", options.call_maintenance, options.initial_least),
+            ("options.initial", options.initial_least, options.initial),
+            ("options.put_initial_of_maintenance", 1.0, options.put_initial_of_maintenance),
+            ("options.unpaired_initial", options.unpaired_maintenance, options.unpaired_initial),
+        ):
+            if high < low:
+                raise InvalidRules(place, f"{high:g}", f"{low:g} or more, or initial margin falls below maintenance")
+
+    def refused(self, portfolios: Portfolios) -> IntArray:
+        """Return the instrument numbers held that the venue would not list."""
+        return not_listed(portfolios)
+
+    def charges(self, portfolios: Portfolios) -> PoolCharges:
+        """Return what each pool owes: perpetuals, options and coins owed, each by underlying."""
+        pools, valuation, formula = portfolios.pools, portfolios.valuation, self.formula
+        terms, instrument, count = valuation.catalogue, pools.leg_instrument, pools.count
+        settle_fx = portfolios.legs(valuation.settle_fx)
+        amount = portfolios.quantity * terms.contract_size[instrument] * settle_fx
+        index = portfolios.legs(valuation.index) * portfolios.legs(valuation.quote_fx) / settle_fx
+        mark = portfolios.legs(valuation.mark)
+        maintenance, initial = np.zeros(len(amount)), np.zeros(len(amount))
+        perp = np.flatnonzero(~portfolios.is_option)
+        maintenance[perp], initial[perp] = formula.perpetuals(amount[perp], mark[perp])
+
+        option = np.flatnonzero(portfolios.is_option)
+        series = (terms.settle, terms.quote, terms.expiry, terms.underlying)
+        keys = [*(column[instrument[option]] for column in series), pools.leg_pool[option]]
+        strike = terms.strike[instrument]
+        order = np.lexsort((option, strike[option], *keys))
+        changes = np.zeros(max(0, len(order) - 1), dtype=np.bool_)
+        for key in keys:
+            changes |= np.diff(key[order]) != 0
+        option = option[order]
+        first = np.concatenate((np.zeros(min(1, len(order)), dtype=np.int64), np.flatnonzero(changes) + 1))
+        _, _, maintenance[option], initial[option] = formula.options.of_expiries(
+            np.append(first, len(order)).astype(np.int64),
+            amount[option],
+            mark[option],
+            strike[option],
+            terms.is_call[instrument[option]],
+            index[option],
+            portfolios.legs(valuation.forward)[option[first]],
+        )
+        short = np.where(portfolios.is_option, np.maximum(-amount, 0.0), np.abs(amount)) * index
+        initial += formula.depeg(short, peg_prices(portfolios, self.peg_currency))
+
+        owed = np.where(is_coin(portfolios), np.maximum(-portfolios.counted_value, 0.0), 0.0)
+        debt, debt_initial = formula.perpetuals(owed, np.ones(len(owed)))
+        kind = 2 * terms.underlying[instrument] + portfolios.is_option
+        cell, of_leg = np.unique(pools.leg_pool * (2 * len(terms.assets)) + kind, return_inverse=True)
+        used, label = np.unique(cell % (2 * len(terms.assets)), return_inverse=True)
+        names = tuple(f"{('perpetuals', 'options')[k % 2]} {terms.assets[k // 2].symbol}" for k in used.tolist())
+        parts = Terms.of_rows(
+            cell // (2 * len(terms.assets)),
+            names,
+            label.ravel(),
+            group_sums(of_leg.ravel(), maintenance, len(cell)),
+        )
+        coins = Terms.of([("coins owed", np.arange(count), group_sums(pools.balance_pool, debt, count))], count)
+        return PoolCharges(
+            terms=parts.followed_by(coins),
+            initial=group_sums(pools.leg_pool, initial, count) + group_sums(pools.balance_pool, debt_initial, count),
+            leg_share=maintenance,
+            balance_share=debt,
+        )
