@@ -150,3 +150,31 @@ def test_what_is_reserved_for_orders_does_not_stand_behind_a_position():
 def test_a_side_or_size_that_cannot_be_is_refused_by_name(wrong, named):
     with pytest.raises(ValueError, match=named):
         isolated.linear_bankruptcy_price(**{"side": 1, "size": 1.0, "entry": 100.0, "margin": 10.0, **wrong})
+
+
+@given(linear, st.floats(-0.5, 0.9), st.floats(1.5, 100))
+def test_seen_from_the_mark_what_is_left_is_just_maintenance_margin(position, share, leverage):
+    side, size, mark = position["side"], position["size"], position["entry"]
+    value = size * mark
+    available = share * value
+    price = isolated.linear_liquidation_price_by_leverage(
+        side=side, size=size, mark=mark, available=available, leverage=leverage
+    )
+    margin = available + value / leverage
+    assert linear_equity(position, margin, price) == pytest.approx(float(size * price / leverage), abs=1e-9 * value)
+
+
+def test_it_agrees_with_the_form_that_starts_from_entry():
+    terms = {"side": -1.0, "size": 3.0}
+    by_leverage = isolated.linear_liquidation_price_by_leverage(
+        **terms, mark=100.0, available=60.0 - 300 / 40, leverage=40.0
+    )
+    assert by_leverage == pytest.approx(
+        float(isolated.linear_liquidation_price(**terms, entry=100.0, margin=60.0, rate=1 / 40))
+    )
+
+
+@pytest.mark.parametrize("leverage", [1.0, 0.5, float("nan")])
+def test_a_maintenance_leverage_of_one_or_less_is_refused(leverage):
+    with pytest.raises(ValueError, match="leverage"):
+        isolated.linear_liquidation_price_by_leverage(side=1, size=1, mark=1, available=1, leverage=leverage)

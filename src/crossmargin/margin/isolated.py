@@ -88,6 +88,22 @@ def linear_liquidation_price(
     return _quotient(_floats(margin) + _floats(amount) - s * q * _floats(entry), q * (_floats(rate) + _floats(fee) - s))
 
 
+def linear_liquidation_price_by_leverage(
+    *, side: ArrayLike, size: ArrayLike, mark: ArrayLike, available: ArrayLike, leverage: ArrayLike
+) -> FloatArray:
+    """Return the liquidation price of a linear position seen from the mark, P = M - s A / (q (1 - s / L)).
+
+    A = what there is beyond maintenance margin at the mark: account value less the account's maintenance margin for a
+    cross position, own margin less own maintenance margin for an isolated one, in the settle asset. L = maintenance
+    leverage, above 1: maintenance margin is the value at the mark over L. Solves A + s q (P - M) = q (P - M) / L. Source
+    class: Hyperliquid. True in the tier that L belongs to, with all other positions held still.
+    """
+    s, q, most = _side(side), _above_zero("size", size), _floats(leverage)
+    if not (most > 1).all():
+        raise ValueError(f"leverage: found {most.tolist()}; allowed: maintenance leverage above 1")
+    return _floats(mark) - s * _floats(available) / (q * (1.0 - s / most))
+
+
 def linear_liquidation_price_on_entry(
     *,
     side: ArrayLike,

@@ -196,3 +196,21 @@ def _liq_inverse_isolated_on_mark(inputs: Inputs) -> object:
     return isolated.inverse_liquidation_price(
         **position, margin=margin, rate=inputs.number("mmr"), fee=inputs.number("taker", 0.0)
     )
+
+
+@adapter(
+    "liq_linear_by_leverage",
+    reads="side? q mark margin_available maintenance_leverage",
+    calls="margin.isolated.linear_liquidation_price_by_leverage",
+    note="Our own: margin_available is beyond maintenance margin at the mark.",
+)
+def _liq_linear_by_leverage(inputs: Inputs) -> object:
+    inputs.number("q")
+    position = _position(inputs, entry="mark")
+    return isolated.linear_liquidation_price_by_leverage(
+        side=position["side"],
+        size=position["size"],
+        mark=position["entry"],
+        available=inputs.number("margin_available"),
+        leverage=inputs.number("maintenance_leverage"),
+    )
