@@ -114,6 +114,22 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Name:
+    """A name of any kind."""
+
+    what: str
+
+    @property
+    def allowed(self) -> str:
+        return f"the name of {self.what}, 1 to {NAME_LENGTH_MAX} characters"
+
+    def read(self, raw: Any, place: str) -> str:
+        if not isinstance(raw, str) or not 0 < len(raw) <= NAME_LENGTH_MAX:
+            raise InvalidRules(place, told(raw), self.allowed)
+        return raw
+
+
+@dataclass(frozen=True, slots=True)
 class Flag:
     """true or false."""
 

@@ -23,6 +23,8 @@ _FILES = (
     "derive_standard",
     "derive_portfolio",
     "derive_portfolio_v1",
+    "span",
+    "tims",
 )
 """Files of this folder; each has a SCHEMA and is named like its model, in the order people read about them."""
 

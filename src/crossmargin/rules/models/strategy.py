@@ -33,7 +33,7 @@ ENTRIES = (
         kind=by_class(_UNCOVERED),
         unit=_UNIT,
         meaning="What an uncovered short option owes beside its own value: `share` less how far it is out of the "
-        "money, at least `least` (of the strike, for a put); in all at least `floor`, in the quote asset. By asset class.",
+        "money, at least `least` (of a put: of the strike); in all at least `floor`, in quote. By asset class.",
     ),
     Entry(
         key="uncovered_by_underlying",
