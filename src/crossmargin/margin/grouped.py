@@ -26,6 +26,10 @@ class ByGroup:
         """Return the parameter of an asset; a well-known name of undeclared class takes that of class `other`."""
         return rates_of(asset, self.by_class, self.by_name)
 
+    def entries(self) -> list[tuple[str, Any]]:
+        """Return every entry with its class or name."""
+        return [*self.by_class.items(), *self.by_name.items()]
+
     def column(self, catalogue: Catalogue, name: str = "") -> FloatArray:
         """Return the parameter of every asset's group, (assets,): the number itself, or its part `name`."""
         found = [self.of(catalogue.assets[catalogue.asset_number[asset.group]]) for asset in catalogue.assets]

@@ -255,7 +255,7 @@ class RiskMatrix(WholePoolModel):
     def __post_init__(self) -> None:
         for name in ("price_range", "vol", "extended", "offset", "roll", "delta"):
             check_classes(name, getattr(self, name).by_class)
-        for where, number in (*self.price_range.by_class.items(), *self.price_range.by_name.items()):
+        for where, number in self.price_range.entries():
             if not (isfinite(number) and 0 < number < 1):
                 raise InvalidRules(f"price_range.{where}", f"{number:g}", "above 0, below 1")
         if self.buckets < 1:

@@ -16,6 +16,7 @@ ADAPTER_FILES = (
     "misc",
     "simm",
     "deribit",
+    "okx",
     "quantums",
     "levels",
     "funding",

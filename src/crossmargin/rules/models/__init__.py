@@ -15,6 +15,7 @@ _FILES = (
     "standard_option",
     "historical",
     "risk_matrix",
+    "risk_units",
     "sensitivities",
     "strategy",
     "open_interest",
