@@ -95,8 +95,8 @@ def linear_liquidation_price_by_leverage(
 
     A = what there is beyond maintenance margin at the mark: account value less the account's maintenance margin for a
     cross position, own margin less own maintenance margin for an isolated one, in the settle asset. L = maintenance
-    leverage, above 1: maintenance margin is the value at the mark over L. Solves A + s q (P - M) = q (P - M) / L. Source
-    class: Hyperliquid. True in the tier that L belongs to, with all other positions held still.
+    leverage, above 1: maintenance margin is the value at the mark over L. Solves A + s q (P - M) = q (P - M) / L.
+    Source class: Hyperliquid. True in the tier that L belongs to, with all other positions held still.
     """
     s, q, most = _side(side), _above_zero("size", size), _floats(leverage)
     if not (most > 1).all():

@@ -201,7 +201,7 @@ class QuantumAccount:
     def bankruptcy_price(self, market: str, change: int) -> int:
         """Return what closing `change` of a position must bring, in quote quantums, to use up its share of NC.
 
-        -dN - floor(NC x |dMMR| / MMR): negative is paid. The floor rounds against the account. `change` is in base
+        -dN - floor(NC x |dMMR| / MMR): negative is paid. The floor rounds the price up. `change` is in base
         quantums, opposite to the position and no larger. Raises InputError otherwise, and where MMR is 0.
         """
         terms, size = self._closing(market, change)
