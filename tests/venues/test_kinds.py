@@ -14,8 +14,8 @@ def test_every_importer_of_the_room_is_a_kind_with_a_description():
     assert all(kind.description for kind in KINDS.values())
 
 
-def test_only_positions_need_a_venue():
-    assert [name for name, kind in KINDS.items() if kind.needs_venue] == ["ccxt-positions"]
+def test_what_ccxt_returns_needs_a_venue():
+    assert [name for name, kind in KINDS.items() if kind.needs_venue] == ["ccxt-positions", "leverage-tiers"]
 
 
 def test_the_list_loads_without_the_compiler():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def import_(
-    kind: Annotated[str, Parameter(name="KIND", help="deribit-chain, cboe-chain or ccxt-positions.")],
+    kind: Annotated[str, Parameter(name="KIND", help="deribit-chain, cboe-chain, ccxt-positions or leverage-tiers.")],
     file: Annotated[str, Parameter(name="FILE", help="The file as the venue or its tool wrote it.")],
     /,
     *,
@@ -31,7 +31,7 @@ def import_(
     """Turn a venue's file into instruments, a market and positions.
 
     Writes instruments.csv and market.json, which `margin --market` takes; and positions.csv where the file has
-    positions. What was assumed, and what has no price, is told on stderr.
+    positions, rules.toml where it has rules. What was assumed, and what has no price, is told on stderr.
     """
     from pathlib import Path
 
@@ -56,7 +56,9 @@ def import_(
         notes().print(line, soft_wrap=True)
     console = answers()
     console.print(f"{_counted(imported)} in {folder}: {', '.join(written)}", soft_wrap=True)
-    if imported.market is not None:
+    if imported.rules is not None:
+        console.print(f"next: {program()} margin BOOK --rules {folder / 'rules.toml'}", soft_wrap=True)
+    elif imported.market is not None:
         console.print(f"next: {program()} margin BOOK --market {folder / 'market.json'}", soft_wrap=True)
     else:
         console.print(f"next: {program()} margin {folder} --market MARKET", soft_wrap=True)
@@ -64,7 +66,7 @@ def import_(
 
 
 def _write(imported: Imported, folder: Path, account: str) -> list[str]:
-    """Write what was imported; positions never replace those of a book that is there already."""
+    """Write what was imported; positions and rules never replace those that are there already."""
     import csv
 
     from crossmargin.errors import InvalidFile
@@ -73,6 +75,9 @@ def _write(imported: Imported, folder: Path, account: str) -> list[str]:
     positions = folder / "positions.csv"
     if imported.positions and positions.exists():
         raise InvalidFile(str(positions), "positions already", "a folder without them")
+    rules = folder / "rules.toml"
+    if imported.rules is not None and rules.exists():
+        raise InvalidFile(str(rules), "a rule book already", "a folder without one")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_instruments(imported.instruments, folder / "instruments.csv")
@@ -89,6 +94,9 @@ def _write(imported: Imported, folder: Path, account: str) -> list[str]:
                     cells = (getattr(position, name) for name in columns)
                     writer.writerow((account, *("" if cell is None else cell for cell in cells)))
             written.append("positions.csv")
+        if imported.rules is not None:
+            rules.write_text(imported.rules, encoding="utf-8")
+            written.append("rules.toml")
     except OSError as error:
         raise InvalidFile(str(folder), error.strerror or str(error), "a folder that can be written to") from None
     return written
@@ -111,5 +119,6 @@ app = verb(
         "crossmargin import deribit-chain deribit_eth_chain.csv --out eth",
         "crossmargin import cboe-chain spx_quotedata.csv --out spx",
         "crossmargin import ccxt-positions positions.json --venue bybit --account me --out book",
+        "crossmargin import leverage-tiers tiers.json --venue binance --out binance",
     ],
 )

@@ -1,4 +1,4 @@
-"""Importers: option chains and positions as venues and their tools write them, into the library's own types.
+"""Importers: chains, positions and leverage tiers as venues and their tools write them, into the library's own types.
 
 Here: one reader a kind of file, and the list of them. Never here: the library's own formats (see files), what
 anything is worth, a price that nobody quoted.
@@ -14,6 +14,7 @@ from crossmargin.venues.ccxt import import_ccxt_positions
 from crossmargin.venues.deribit import import_deribit_chain
 from crossmargin.venues.imported import Imported
 from crossmargin.venues.kinds import KINDS, Kind
+from crossmargin.venues.leverage import import_leverage_tiers
 
 __all__ = [
     "KINDS",
@@ -22,4 +23,5 @@ __all__ = [
     "import_cboe_chain",
     "import_ccxt_positions",
     "import_deribit_chain",
+    "import_leverage_tiers",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from crossmargin.errors import InputError, InvalidFile
 from crossmargin.instruments import Instrument, Option, Spot, parse_symbol
 from crossmargin.market import Mark, Market
 from crossmargin.units import exact
+from crossmargin.venues.document import read_json
 from crossmargin.venues.imported import Imported
 
 _SIDES = {"long": 1, "short": -1}
@@ -116,33 +116,7 @@ def import_ccxt_positions(path: Path | str, venue: str) -> Imported:
 
 
 def _objects(path: Path) -> list[dict[str, Any]]:
-    def constant(name: str) -> None:
-        raise InvalidFile(str(path), name, "finite numbers")
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise InvalidFile(str(path), f"the key {twice!r} twice in one object", "each key once")
-        return found
-
-    try:
-        document = json.loads(
-            path.read_text(encoding="utf-8-sig"),
-            parse_float=Decimal,
-            parse_int=Decimal,
-            parse_constant=constant,
-            object_pairs_hook=unique,
-        )
-    except OSError as error:
-        raise InvalidFile(str(path), error.strerror or "no access", "a readable file") from None
-    except UnicodeDecodeError as error:
-        raise InvalidFile(str(path), f"bytes that are no text, from byte {error.start}", "JSON in UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise InvalidFile(f"{path}, line {error.lineno}, column {error.colno}", error.msg, "a JSON list") from None
-    except RecursionError:
-        raise InvalidFile(str(path), "nesting without end", "a JSON list of positions") from None
+    document = read_json(path, "a JSON list of positions")
     if not isinstance(document, list):
         raise InvalidFile(str(path), _kind(document), "a JSON list of positions, as ccxt fetch_positions returns")
     for k, fields in enumerate(document):

@@ -10,6 +10,7 @@ from crossmargin.venues.cboe import import_cboe_chain
 from crossmargin.venues.ccxt import import_ccxt_positions
 from crossmargin.venues.deribit import import_deribit_chain
 from crossmargin.venues.imported import Imported
+from crossmargin.venues.leverage import import_leverage_tiers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,11 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "deribit-chain": Kind(
             description="a Deribit book summary of one coin's options, CSV: marks in coin, forwards, index",
             read=import_deribit_chain,
+        ),
+        "leverage-tiers": Kind(
+            description="leverage tiers as ccxt fetch_leverage_tiers returns them, as a rule book (name the venue)",
+            read=import_leverage_tiers,
+            needs_venue=True,
         ),
     }
 )
