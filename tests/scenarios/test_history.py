@@ -317,6 +317,21 @@ def test_filtering_overlapping_returns_with_their_own_vol_leaks_and_ours_does_no
     assert naive_rate > 1.4 * our_rate
 
 
+@pytest.mark.parametrize("decay", [0.3, 0.97, 0.999])
+def test_vols_of_a_long_table_with_closed_days_are_those_of_the_recursion_day_by_day(decay):
+    rng = np.random.default_rng(7)
+    returns = rng.standard_t(3, (3000, 2)) * [0.02, 40.0]
+    seen = rng.random((3000, 2)) < 0.8
+    got = ewma_vol(np.where(seen, returns, 0.0), seen, decay)
+    for f in range(2):
+        total = weight = 0.0
+        for t in range(3000):
+            if seen[t, f]:
+                total, weight = decay * total + returns[t, f] ** 2, decay * weight + 1.0
+            wanted = sqrt(total / weight) if weight else float("nan")
+            assert got[t, f] == pytest.approx(wanted, rel=1e-12, nan_ok=True)
+
+
 # --- stress --------------------------------------------------------------------------------------------------------
 
 CLASSES = {"BTC": "crypto", "ETH": "crypto", "DOGE": "crypto", "SPX": "equity_index", "WTI": "energy"}

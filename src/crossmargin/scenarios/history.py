@@ -89,6 +89,10 @@ def filtered(
     return windows.scenarios(windows.returns() * scale)
 
 
+_EXPONENT_LARGEST = 230.0
+"""exp of it, 1e100, is far from overflow however large the returns it multiplies are."""
+
+
 def warmup_days(decay: float) -> int:
     """Return how many rows `filtered` needs before its first window opens."""
     return ceil(1.0 / (1.0 - decay))
@@ -101,12 +105,19 @@ def ewma_vol(returns: FloatArray, observed: BoolArray, decay: float) -> FloatArr
     back from the latest: no seed, nothing of the future. NaN before the first observation.
     """
     vol = np.full(returns.shape, np.nan)
-    total = np.zeros(returns.shape[1])
-    weight = np.zeros(returns.shape[1])
-    for t, (r, seen) in enumerate(zip(returns, observed, strict=True)):
-        total = np.where(seen, decay * total + r * r, total)
-        weight = np.where(seen, decay * weight + 1.0, weight)
-        np.divide(total, weight, out=vol[t], where=weight > 0.0)
+    # Sums decay^(n - k) x become decay^n sum of decay^-k x, without a loop over rows; a block ends before decay^-k
+    # overflows. All terms are positive: nothing cancels.
+    rows = max(1, int(_EXPONENT_LARGEST / -np.log(decay)))
+    total, weight = np.zeros(returns.shape[1]), np.zeros(returns.shape[1])
+    for low in range(0, len(returns), rows):
+        r, seen = returns[low : low + rows], observed[low : low + rows]
+        count = np.cumsum(seen, axis=0)
+        grown = np.where(seen, decay ** -count.astype(np.float64), 0.0)
+        faded = decay**count
+        totals = faded * (total + np.cumsum(grown * r * r, axis=0))
+        weights = faded * (weight + np.cumsum(grown, axis=0))
+        np.divide(totals, weights, out=vol[low : low + rows], where=weights > 0.0)
+        total, weight = totals[-1], weights[-1]
     return np.asarray(np.sqrt(vol), dtype=np.float64)
 
 
