@@ -226,7 +226,8 @@ class _Charges:
         rows = distinct(portfolios.leg_row, len(valuation.instrument))
         self.table = self.scenarios.table(valuation, rows, self.unit_delta)
         self.spot_unit, self.in_use = self._spot_in_use()
-        self.coins = group_sums(self.spot_unit, self.in_use, len(self.units))
+        counted = self.spot_unit >= 0
+        self.coins = group_sums(self.spot_unit[counted], self.in_use[counted], len(self.units))
 
     def found(self) -> PoolCharges:
         """Return the charges of every pool."""
