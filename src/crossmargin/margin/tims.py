@@ -67,11 +67,14 @@ class Tims(WholePoolModel):
     Initial margin is the same times `initial_factor`.
 
     Points of the same number are taken together in a group, as the method has it: five steps up in one class are
-    five steps up in the others, though the steps may differ in size. Claims P1, P3 (homogeneity), P4,
-    P6 for the points of one class, P7, P8 before the minimum, P11, P12, P13; P2 holds for the losses at each point
-    (gains count for less, never for more) and for the minimum except where positions net, which lowers it.
-    P10: a deposit of the reporting currency changes nothing. P5 is not about this offset. Sharing: by loss at the
-    worst point, gains at the offset; where the minimum binds, by contracts.
+    five steps up in the others, though the steps may differ in size. Profit paid in a coin moves with that coin where
+    it is the underlying; other exchange rates stand still. Refused: options and futures on prices that may be
+    negative, and American options unless `american_as_european`.
+
+    Claims P1, P2, P3, P4, P7, P10 (a deposit of the reporting currency changes nothing), P11, P12, P13; and P6: a
+    gain counted for less, or a point further out of one class of linear positions, never lowers it. P8 before the
+    contract minimum: a bought option adds no more than its value. P5 is about another kind of offset. Sharing: by
+    loss at the worst point, gains at the offset; where the minimum binds, by contracts.
     """
 
     range_by_class: Mapping[str, PointRange]
