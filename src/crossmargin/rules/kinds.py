@@ -114,22 +114,6 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
-    """A name of any kind."""
-
-    what: str
-
-    @property
-    def allowed(self) -> str:
-        return f"the name of {self.what}, 1 to {NAME_LENGTH_MAX} characters"
-
-    def read(self, raw: Any, place: str) -> str:
-        if not isinstance(raw, str) or not 0 < len(raw) <= NAME_LENGTH_MAX:
-            raise InvalidRules(place, told(raw), self.allowed)
-        return raw
-
-
-@dataclass(frozen=True, slots=True)
 class Flag:
     """true or false."""
 
@@ -141,6 +125,24 @@ class Flag:
         if not isinstance(raw, bool):
             raise InvalidRules(place, told(raw), self.allowed)
         return raw
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """A list of distinct names; it may be empty."""
+
+    @property
+    def allowed(self) -> str:
+        return "a list of names, each once"
+
+    def read(self, raw: Any, place: str) -> tuple[str, ...]:
+        if not isinstance(raw, list):
+            raise InvalidRules(place, told(raw), self.allowed)
+        names = [Name().read(item, f"{place}[{k}]") for k, item in enumerate(raw)]
+        for k, name in enumerate(names):
+            if name in names[:k]:
+                raise InvalidRules(f"{place}[{k}]", f"{name!r} once more", self.allowed)
+        return tuple(names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

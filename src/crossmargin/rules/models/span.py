@@ -62,7 +62,7 @@ class _CommoditySpreads:
                 ratio = Number(least=0, open_least=True).read(leg[1], f"{at}[1]")
                 legs.append(
                     SpreadLeg(
-                        commodity=Name("a commodity").read(leg[0], f"{at}[0]"),
+                        commodity=Name().read(leg[0], f"{at}[0]"),
                         ratio=float(ratio or 0.0),
                         side=Choice(("A", "B")).read(leg[2], f"{at}[2]"),
                     )

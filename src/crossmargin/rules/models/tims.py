@@ -41,7 +41,7 @@ ENTRIES = (
     ),
     Entry(
         key="product_group",
-        kind=by_name(Name("a product group"), "underlying"),
+        kind=by_name(Name(), "underlying"),
         unit="none",
         meaning="The product group of an underlying; one that has none is a group of its own.",
         required=False,
