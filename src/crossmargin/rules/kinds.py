@@ -128,6 +128,22 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
+class Name:
+    """The name of something: an asset, an owner, a group."""
+
+    what: str = "something"
+
+    @property
+    def allowed(self) -> str:
+        return f"the name of {self.what}, 1 to {NAME_LENGTH_MAX} characters"
+
+    def read(self, raw: Any, place: str) -> str:
+        if not isinstance(raw, str) or not 0 < len(raw) <= NAME_LENGTH_MAX:
+            raise InvalidRules(place, told(raw), self.allowed)
+        return raw
+
+
+@dataclass(frozen=True, slots=True)
 class Names:
     """A list of distinct names; it may be empty."""
 
