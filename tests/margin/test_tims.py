@@ -15,10 +15,10 @@ from crossmargin.market import Mark, Market
 from crossmargin.rules import load
 from crossmargin.units import utc
 from tests.margin.whole_books import assert_adds_up, assert_totals_are_the_requirement, maintenance
-from tests.strategies import COIN_OPTIONS, INVERSE, LINEAR, OPTIONS, alone, market_of, rules_of, worlds
+from tests.strategies import INSTRUMENTS, OPTIONS, alone, market_of, rules_of, worlds
 from tests.twins.prices import Prices
 
-TAKEN = (*LINEAR, *INVERSE, *OPTIONS, *COIN_OPTIONS)
+TAKEN = INSTRUMENTS
 MODEL = Tims(
     range_by_class={
         "crypto": PointRange(up=0.2, down=0.2),
@@ -31,6 +31,7 @@ MODEL = Tims(
     product_group={"BTC": "coins", "ETH": "coins", "DAX": "lone"},
     offset={"coins": 0.75, "lone": 0.9},
     contract_minimum=0.375,
+    any_floor=20.0,
     initial_factor=1.2,
 )
 RULES = rules_of(MODEL)
@@ -53,6 +54,10 @@ def test_a_class_owes_its_worst_point():
     assert owed({"BTC-PERP": -2}) == pytest.approx(2 * 100.2 * 0.15)
     assert owed({"DAX-PERP": 1}) == pytest.approx(150 * 1.1 * 0.08)
     assert owed({"DAX-PERP": -1}) == pytest.approx(150 * 1.1 * 0.06)
+
+
+def test_a_price_that_may_be_negative_moves_by_a_share_of_its_floor():
+    assert owed({"OIL-FUT": -1}, oil=-5.0) == pytest.approx(10 * 20 * 0.35)
 
 
 def test_gains_of_another_class_count_at_the_offset_at_the_same_point():
@@ -157,7 +162,8 @@ def twin(standing, world, p):
         row = classes.setdefault(name, [0.0] * 10)
         for s in range(10):
             move = step(name, s)
-            after = prices.contract(contract.symbol, move) * (1 + move if coin else 1)
+            level = max(abs(prices.index(contract)), 20.0) if contract.price_domain == "any" else 1.0
+            after = prices.contract(contract.symbol, move * level) * (1 + move if coin else 1)
             row[s] += quantity * (after - prices.contract(contract.symbol)) * prices.fx(contract.settle)
             if coin:
                 row[s] -= float(standing.portfolios.entry_value[k]) * prices.fx(contract.settle) * move
@@ -279,6 +285,7 @@ RANGE = PointRange(up=0.1, down=0.1)
         ({"offset": {"lone": 0.9}}, "product_group.BTC.*group with an offset"),
         ({"contract_minimum": -1.0}, "contract_minimum"),
         ({"initial_factor": 0.5}, "initial_factor"),
+        ({"any_floor": 0.0}, "any_floor"),
     ],
 )
 def test_parameters_that_cannot_be_are_refused(changes, where):

@@ -86,6 +86,8 @@ class Tims(WholePoolModel):
     """Share of gains that counts against losses of other classes, by product group; 0 to 1."""
     contract_minimum: float = 0.0
     """In the quote asset, a unit of contract size; 0 or more."""
+    any_floor: float = 1.0
+    """Where prices may be negative, points are shares of max(|price|, this); above 0."""
     initial_factor: float = 1.0
     american_as_european: bool = False
     """Whether American options are revalued as European ones at the vol of their own mark, or refused."""
@@ -102,15 +104,14 @@ class Tims(WholePoolModel):
                 )
         if not (isfinite(self.contract_minimum) and self.contract_minimum >= 0):
             raise InvalidRules("contract_minimum", f"{self.contract_minimum:g}", "0 or more")
+        if not (isfinite(self.any_floor) and self.any_floor > 0):
+            raise InvalidRules("any_floor", f"{self.any_floor:g}", "above 0")
         if not (isfinite(self.initial_factor) and self.initial_factor >= 1):
             raise InvalidRules("initial_factor", f"{self.initial_factor:g}", "1 or more")
 
     def refused(self, portfolios: Portfolios) -> IntArray:
-        """Return the American options held, unless they are taken as European, and what may have negative prices."""
-        terms = portfolios.valuation.catalogue
-        held = np.unique(portfolios.leg_instrument)
-        beyond = held[terms.any_domain[held]]
-        return beyond if self.american_as_european else np.union1d(american_options(portfolios), beyond)
+        """Return the American options held, unless they are taken as European."""
+        return np.zeros(0, dtype=np.int64) if self.american_as_european else american_options(portfolios)
 
     def bends(self, asset: Asset) -> FloatArray:
         """Return the points of the asset's class, 0 among them."""
@@ -180,6 +181,7 @@ class Tims(WholePoolModel):
                     terms.settle[valuation.instrument[leg_rows]],
                     -1,
                 ),
+                any_floor=np.full(len(terms.assets), self.any_floor),
             ),
         )
         at = np.searchsorted(leg_rows, portfolios.leg_row)
@@ -192,6 +194,7 @@ class Tims(WholePoolModel):
         )
         legs -= entry[:, None] * move[terms.settle[pools.leg_instrument]]
         asset_move = move.copy()
+        asset_move[np.unique(terms.underlying[terms.any_domain])] = 0.0
         asset_move[valuation.currency] = 0.0
         balances = portfolios.counted_value[:, None] * asset_move[pools.balance_asset]
         return np.concatenate((legs, balances))

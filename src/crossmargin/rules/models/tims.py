@@ -40,6 +40,12 @@ ENTRIES = (
         required=False,
     ),
     Entry(
+        key="any_floor",
+        kind=Number(least=0, open_least=True),
+        unit="price units",
+        meaning="Where prices may be negative, points are fractions of max(|price|, this).",
+    ),
+    Entry(
         key="product_group",
         kind=by_name(Name(), "underlying"),
         unit="none",
@@ -84,6 +90,7 @@ def _build(values: Mapping[str, Any]) -> MarginModel:
         offset=values.get("offset", {}),
         contract_minimum=values["contract_minimum"],
         american_as_european=values["american"] == _AS_EUROPEAN,
+        any_floor=values["any_floor"],
         initial_factor=values["initial_factor"],
     )
 
