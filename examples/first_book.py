@@ -26,7 +26,7 @@ market = cm.Market(
     prices={"BTC": 64_000},
     marks={"BTC-26MAR27": cm.Mark(price=65_300)},
 )
-standing = cm.evaluate(cm.Book.of(accounts, instruments), market, cm.load_rules("grid"))
+standing = cm.evaluate(cm.Book.of(accounts, instruments), market, cm.load_rules("portfolio"))
 for account in cm.document(standing)["accounts"]:
     print(
         f"{account['id']:<8} {account['status']:<12} equity {account['equity']:>9,.2f}"

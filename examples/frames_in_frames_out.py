@@ -20,7 +20,7 @@ instruments = [
 ]
 book = cm.book_from_frames(positions=positions, balances=balances, instruments=instruments)
 market = cm.Market(time="2026-11-20T08:00:00Z", prices={"BTC": 64_000, "ETH": 3_200})
-document = cm.document(cm.evaluate(book, market, cm.load_rules("grid")))
+document = cm.document(cm.evaluate(book, market, cm.load_rules("portfolio")))
 report = pl.DataFrame(document["accounts"]).select("id", "status", "equity", "maintenance_margin", "utilization")
 for row in report.sort("utilization", descending=True).iter_rows(named=True):
     print("{id:<5} {status:<12} {equity:>10,.2f} {maintenance_margin:>10,.2f} {utilization:>7.1%}".format(**row))

@@ -3,7 +3,7 @@
     import crossmargin as cm
 
     loaded = cm.read_book("book.toml")
-    standing = cm.evaluate(loaded.book, loaded.market, cm.load_rules("grid"))
+    standing = cm.evaluate(loaded.book, loaded.market, cm.load_rules("portfolio"))
     print(cm.document(standing)["totals"])
 
 These are the names a newcomer needs; the rooms below have the rest, and `crossmargin --help` is the door for people.

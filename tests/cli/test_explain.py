@@ -73,14 +73,16 @@ def test_the_worst_scenario_makes_the_loss_the_requirement_names(explained, acco
 
 
 def test_a_scenario_shows_what_every_position_makes(explained):
-    text = explained("silas-options", "demo", "--scenario", "BTC price -32.0% extreme").out
+    text = explained(
+        "silas-options", "demo", "--rules", "grid", "--scenario", "BTC price -32.0% extreme"
+    ).out
     assert "Scenario BTC price -32.0% extreme" in text
     assert "35% of a loss in it counts" in text
     assert amount_after(text, "= profit or loss") < 0
 
 
 def test_an_unknown_scenario_is_refused_with_the_nearest(crossmargin):
-    ran = crossmargin("explain", "silas-options", "demo", "--scenario", "BTC price +16% vol up")
+    ran = crossmargin("explain", "silas-options", "demo", "--rules", "grid", "--scenario", "BTC price +16% vol up")
     assert ran.code == REFUSED
     assert "did you mean BTC price +16.0% vol up" in ran.err
 
@@ -116,7 +118,7 @@ def test_no_figure_is_cut_on_a_narrow_page(explained, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))
     for account in ACCOUNTS:
         text = explained(
-            account, "demo", "--scenario", "worst" if account != "paula-protected" else "BTC price +0.0% vol up"
+            account, "demo", "--scenario", "worst" if account != "paula-protected" else "2020-03-12"
         ).out
         assert "…" not in text
         assert max(len(line.rstrip()) for line in text.splitlines()) <= width

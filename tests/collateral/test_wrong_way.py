@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossmargin.book import Account, Balance, Book, Pool, Position, pools_of
+from crossmargin.collateral import HaircutPolicy, Tiers, count_collateral
+from crossmargin.collateral.wrong_way import Reason, WrongWay
 from crossmargin.errors import InvalidRules
 from crossmargin.instruments import Asset, Perpetual
-from crossmargin.collateral.wrong_way import Reason, WrongWay
 
 ASSETS = (
     Asset(symbol="ACME", issuer="acme"),
@@ -96,11 +97,18 @@ def test_an_owner_in_a_pool_twice_holds_its_coins_once():
 
 
 def test_what_no_longer_counts_may_still_offset_a_short():
-    book = book_of(("a", "acme", {"ACME": 5, "COIN": 7}))
+    book = book_of(("a", "acme", {"ACME": 5, "COIN": 7, "VENUE": -2}))
     pools, _ = pools_of(book)
-    found = RULES.of(pools, book.catalogue, ["acme"])
-    counted, rest = found.counted(np.array([4.0, 6.0]), np.array([1.0, 1.0]))
-    assert (counted.tolist(), rest.tolist()) == ([0.0, 6.0], [5.0, 1.0])
+    weight = RULES.of(pools, book.catalogue, ["acme"]).multiplier
+    policy = HaircutPolicy(by_class={"other": Tiers.flat(0.2)})
+    found = count_collateral(
+        policy, pools, book.catalogue, currency="USD", locations=book.locations, price=np.ones(3), weight=weight
+    )
+    names = [book.catalogue.assets[k].symbol for k in pools.balance_asset]
+    assert dict(zip(names, found.counted.tolist(), strict=True)) == pytest.approx(
+        {"ACME": 0.0, "COIN": 5.6, "VENUE": -2.0}
+    )
+    assert dict(zip(names, found.rest.tolist(), strict=True)) == pytest.approx({"ACME": 5.0, "COIN": 1.4, "VENUE": 0.0})
 
 
 def test_reasons_are_sentences():

@@ -57,6 +57,13 @@ REFUSALS = {
     "number_for_a_table": (": parameters.range.value", "0.2", "a table by asset class"),
     "parameters_not_a_table": (": parameters", "3", "tables [parameters.<key>]"),
     "percent": (": parameters.range.value.crypto", "20", "is 20 percent meant? write 0.2"),
+    "portfolio_a_number_for_a_company": (": parameters.company_group.value.acme", "3", "a group of companies"),
+    "portfolio_confidence_of_ninety_nine": (": parameters.confidence.value", "99", "is 99 percent meant? write 0.99"),
+    "portfolio_group_buffer_above_buffer": (": parameters.buffer_by_group.BTC", "0.5", "from 0 to buffer, 0.25"),
+    "portfolio_liquidity_without_volume": (": parameters.liquidity_by_name.value.BTC", "no adv", "{spread, adv, "),
+    "portfolio_nothing_in_supply": (": parameters.supply.value.COIN", "0", "above 0"),
+    "portfolio_offsets_above_all": (": parameters.offset_limit.value", "1.2", "at most 1"),
+    "portfolio_own_token_twice": (": parameters.own_tokens.value[1]", "'VNU' once more", "each once"),
     "range_of_one": (": parameters.range.value.other", "1.0", "below 1"),
     "rates_maintenance_above_initial": (
         ": parameters.futures_by_underlying.value.BTC.maintenance",

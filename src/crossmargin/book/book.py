@@ -111,7 +111,7 @@ class Book:
     locations: tuple[Location, ...] = (Location(id="here"),)
     pools: tuple[Pool, ...] = ()
     orders: tuple[Order, ...] = ()
-    rules: str = "grid"
+    rules: str = "portfolio"
     """Name or path of the rule book the book asks for."""
     warnings: tuple[str, ...] = field(default=(), repr=False)
 
@@ -125,7 +125,7 @@ class Book:
         locations: Iterable[Location] = (),
         pools: Iterable[Pool] = (),
         orders: Iterable[Order] = (),
-        rules: str = "grid",
+        rules: str = "portfolio",
         currency: str = "USD",
     ) -> Book:
         """Return the book of `accounts`.
@@ -191,7 +191,7 @@ class Book:
         locations: tuple[Location, ...] = (Location(id="here"),),
         pools: tuple[Pool, ...] = (),
         orders: tuple[Order, ...] = (),
-        rules: str = "grid",
+        rules: str = "portfolio",
         warnings: tuple[str, ...] = (),
     ) -> Book:
         """Return the book of columns already checked row by row; `ids` must be sorted.

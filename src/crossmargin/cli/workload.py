@@ -17,6 +17,7 @@ _DAYS = 60
 
 def steps() -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield (what it does, how to do it): together they call every kernel as the verbs do."""
+    yield "portfolio margin", lambda: _demo("portfolio")
     yield "grid margin", lambda: _demo("grid")
     yield "standard option margin", lambda: _demo("standard")
     yield "leverage brackets", _brackets

@@ -109,7 +109,8 @@ def count_collateral(
     `price` (B,) is the value of one unit in the reporting currency. Of each asset a pool owns: the quantity up to
     the asset's cap passes the marginal tiers; then each row takes its place's discount and fee, and the value in
     one place is limited to that place's cap. Counted value = p q (1 - h) exp(-k sigma sqrt(t)) - fee, >= 0. The
-    fenced collateral of an isolated position counts in full: its requirement is in the same asset. `weight` (B,) is
+    fenced collateral of an isolated position counts in full, unless it is wrong-way: its requirement is in the same
+    asset. `weight` (B,) is
     what is left of each row for who holds it (`WrongWay`), before the caps of places.
     """
     amount, asset = pools.balance_amount, pools.balance_asset
@@ -122,7 +123,7 @@ def count_collateral(
         after = np.maximum(amount * share * place - np.where(fee > 0, fee / price, 0.0), 0.0)
     counted[owned] = after[owned]
     if weight is not None:
-        counted[owned] *= weight[owned]
+        counted[amount > 0] *= weight[amount > 0]
     counted = _within_place_caps(pools, locations, counted, price, owned)
     initial = counted.copy()
     if any(factor > 1 for factor in policy.credit_haircut.values()):
@@ -133,7 +134,7 @@ def count_collateral(
     initial[halted & owned] = 0.0
     return Counted(
         counted=counted,
-        rest=np.where(owned, amount - counted, 0.0),
+        rest=np.where(amount > 0, amount - counted, 0.0),
         initial_only=group_sums(pools.balance_pool, (counted - initial) * price, pools.count),
     )
 

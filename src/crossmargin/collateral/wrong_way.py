@@ -43,17 +43,11 @@ class WrongWayBalances:
     """What each balance of pools keeps of its weight as collateral, and why; B balances."""
 
     multiplier: FloatArray
-    """(B,) 1, or 0 for owned collateral that is wrong-way; a debt keeps 1: it is owed in full."""
+    """(B,) 1, or 0 for owned collateral that is wrong-way; a debt keeps 1: it is owed in full.
+
+    What no longer counts joins the uncounted rest: it may still offset a short, and never adds a loss."""
     reason: IntArray
     """(B,) codes of `Reason`."""
-
-    def counted(self, counted: FloatArray, rest: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return (counted, rest) after the weight, (B,) units each: what no longer counts joins the rest.
-
-        So it may still offset a short in the same asset, and never adds a loss.
-        """
-        kept = counted * self.multiplier
-        return kept, rest + (counted - kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

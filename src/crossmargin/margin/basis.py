@@ -139,7 +139,7 @@ class ExpiryRows:
         return np.zeros(len(self.holding), dtype=np.int64) if left_out is None else left_out[self.holding]
 
 
-@njit(cache=True)
+@njit()
 def _slots(
     first: int,
     end: int,
@@ -168,7 +168,7 @@ def _slots(
     return slots, total, rest
 
 
-@njit(cache=True)
+@njit()
 def _match(net: FloatArray, at: FloatArray, slots: int, used: IntArray, left: IntArray, size: FloatArray) -> int:
     """Match the nets of slots, nearest first, and return in how many steps.
 
@@ -218,7 +218,7 @@ def _match(net: FloatArray, at: FloatArray, slots: int, used: IntArray, left: In
                 heappush(nearest, (at[b] - at[a], a, b))
 
 
-@njit(cache=True)
+@njit()
 def _longest(start: IntArray) -> int:
     most = 0
     for n in range(len(start) - 1):

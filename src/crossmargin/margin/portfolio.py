@@ -11,9 +11,9 @@ from crossmargin.errors import InvalidRules
 from crossmargin.instruments import Asset, Catalogue
 from crossmargin.margin.basis import Basis
 from crossmargin.margin.depth import OwnerSizes
-from crossmargin.margin.exposures import least
+from crossmargin.margin.exposures import RiskTable, least
 from crossmargin.margin.grid import american_options
-from crossmargin.margin.joint_tables import JointMoves, group_numbers
+from crossmargin.margin.joint_tables import JointMoves, group_numbers, joint_tables
 from crossmargin.margin.liquidity import Liquidity, delta_rows
 from crossmargin.margin.model import Portfolios, Requirement, ScenarioSource
 from crossmargin.margin.portfolio_book import PoolFigures, WholeBook
@@ -21,6 +21,7 @@ from crossmargin.margin.portfolio_pools import PoolCharges
 from crossmargin.margin.tails import TailMeasure
 from crossmargin.margin.vega import Vega, vega_rows
 from crossmargin.pricing import Valuation
+from crossmargin.ragged import distinct
 from crossmargin.scenarios import GridShape, JointParameters, JointScenarios, joint_scenarios
 from crossmargin.units import FloatArray, IntArray
 
@@ -127,6 +128,13 @@ class Portfolio:
             basis=self.basis.moves(catalogue),
             buffer=np.array(buffer, dtype=np.float64),
         )
+
+    def risk_table(self, portfolios: Portfolios) -> RiskTable:
+        """Return the P&L of everything the pools hold in every ordinary and stressed scenario, one block."""
+        valuation = portfolios.valuation
+        rows = distinct(portfolios.leg_row, len(valuation.instrument))
+        assets = distinct(portfolios.pools.balance_asset, len(valuation.catalogue.assets))
+        return joint_tables(valuation, rows, assets, self._book(portfolios).moves).whole
 
     def ingredients(self, portfolios: Portfolios) -> PoolFigures:
         """Return the losses of every set in all joint scenarios, and the sums over groups and add-ons."""

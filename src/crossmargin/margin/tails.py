@@ -162,7 +162,7 @@ def cores(losses: FloatArray, ordinary: int, measure: TailMeasure) -> FloatArray
     return np.asarray(_cores(losses, ordinary, measure.tail(ordinary), measure.stress_weight))
 
 
-@njit(cache=True)
+@njit()
 def _shortfall(loss: FloatArray, ordinary: int, tail: float, at: IntArray, value: FloatArray) -> float:
     """Return the expected shortfall, the columns of its tail in `at`, worst first; ties go to the earlier one."""
     most = len(at)

@@ -145,7 +145,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """A list of distinct names; it may be empty."""
+    """A list of distinct names of assets; it may be empty."""
 
     @property
     def allowed(self) -> str:
@@ -154,7 +154,7 @@ class Names:
     def read(self, raw: Any, place: str) -> tuple[str, ...]:
         if not isinstance(raw, list):
             raise InvalidRules(place, told(raw), self.allowed)
-        names = [Name().read(item, f"{place}[{k}]") for k, item in enumerate(raw)]
+        names = [Name("an asset").read(item, f"{place}[{k}]") for k, item in enumerate(raw)]
         for k, name in enumerate(names):
             if name in names[:k]:
                 raise InvalidRules(f"{place}[{k}]", f"{name!r} once more", self.allowed)

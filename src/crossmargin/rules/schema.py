@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crossmargin.collateral import HaircutPolicy, Tiers
+from crossmargin.collateral import HaircutPolicy, Tiers, WrongWay
 from crossmargin.rules.entry import FACTOR, Entry
-from crossmargin.rules.kinds import FRACTION, Haircut, Number, by_class, by_name, by_tier
+from crossmargin.rules.kinds import FRACTION, Haircut, Name, Names, Number, by_class, by_name, by_tier
 
 _HAIRCUT = Haircut(Tiers)
 
@@ -69,6 +69,37 @@ COMMON = (
         unit="fraction a year",
         meaning="sigma of that discount, by asset class.",
     ),
+    Entry(
+        key="own_tokens",
+        kind=Names(),
+        unit="assets",
+        meaning="The venue's own tokens: wrong-way collateral, worth least when the venue is in trouble; they count "
+        "nothing. Left out: none.",
+        required=False,
+    ),
+    Entry(
+        key="supply_share",
+        kind=FRACTION,
+        unit="fraction of the supply",
+        meaning="An owner that holds more than this of what exists of an asset gets no value for it. Left out, with "
+        "the other rules of wrong-way collateral: no such rule.",
+        required=False,
+    ),
+    Entry(
+        key="supply",
+        kind=by_name(Number(least=0, open_least=True), "asset"),
+        unit="units of the asset",
+        meaning="How much of an asset exists; one that is not listed is not tested.",
+        required=False,
+    ),
+    Entry(
+        key="company_group",
+        kind=by_name(Name("a group of companies"), "owner or issuer"),
+        unit="name of a group of companies",
+        meaning="Which owners and issuers belong together: what one has issued is no collateral of another. Left out: "
+        "each is its own.",
+        required=False,
+    ),
 )
 
 
@@ -81,4 +112,16 @@ def haircut_policy(values: Mapping[str, Any]) -> HaircutPolicy:
         transfer_k=values["transfer_k"],
         transfer_vol=values["transfer_vol"],
         credit_haircut=values.get("credit_haircut", {}),
+        wrong_way=_wrong_way(values),
+    )
+
+
+def _wrong_way(values: Mapping[str, Any]) -> WrongWay | None:
+    if not any(key in values for key in ("own_tokens", "supply_share", "supply", "company_group")):
+        return None
+    return WrongWay(
+        own_tokens=values.get("own_tokens", ()),
+        supply=values.get("supply", {}),
+        share_of_supply=values.get("supply_share", 1.0),
+        groups=values.get("company_group", {}),
     )

@@ -107,7 +107,7 @@ class MarketFacts:
         absolute = set(terms.underlying[terms.any_domain].tolist())
         assets = [terms.assets[a] for a in numbers]
         return cls(
-            history=market.history,
+            history=None if market.history is None else _until(market.history, market.time.date()),
             names=tuple(asset.symbol for asset in assets),
             classes=tuple(asset.asset_class for asset in assets),
             leaders=tuple(asset.group for asset in assets),
@@ -148,6 +148,12 @@ class JointScenarios(NamedTuple):
     stressed: ScenarioSet
     """S."""
     report: ScenarioReport
+
+
+@lru_cache(maxsize=16)
+def _until(history: History, day: date) -> History:
+    """Return the history known at `day`: of the day itself there is no close yet. One table a day, for the caches."""
+    return history.before(day)
 
 
 def joint_scenarios(market: Valuation | MarketFacts, parameters: JointParameters) -> JointScenarios:

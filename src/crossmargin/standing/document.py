@@ -201,6 +201,7 @@ class _Writer:
             "pool": book.pools[book.accounts.pool[a]].id if member else None,
             **figures,
             "breakdown": self._share(figures["maintenance_margin"]) if member else self._breakdown(pool),
+            "initial_breakdown": self._share(figures["initial_margin"]) if member else self._initial_breakdown(pool),
             "balances": [self._balance(k) for k in range(self.balance_start[a], self.balance_start[a + 1])],
             "positions": [self._position(k) for k in range(self.position_start[a], self.position_start[a + 1])],
         }
@@ -226,6 +227,7 @@ class _Writer:
             "accounts": list(book.pools[p].accounts),
             **figures,
             "breakdown": self._breakdown(p),
+            "initial_breakdown": self._initial_breakdown(p),
             "balances": [row for k in members for row in self._rows_of(k, self.balance_start, self._balance)],
             "positions": [
                 row
@@ -340,6 +342,18 @@ class _Writer:
 
     def _breakdown(self, pool: int) -> list[Document]:
         return [{"name": name, "amount": amount} for name, amount in self.standing.requirement.terms.of_pool(pool)]
+
+    def _initial_breakdown(self, pool: int) -> list[Document]:
+        """Return what initial margin is made of: maintenance margin, then what comes on top."""
+        requirement, standing = self.standing.requirement, self.standing
+        maintenance = float(requirement.maintenance[pool])
+        parts = [("maintenance margin", maintenance)]
+        if requirement.above_maintenance is None:
+            parts.append(("initial factor and credit tier", float(requirement.initial[pool]) - maintenance))
+        else:
+            parts += requirement.above_maintenance.of_pool(pool)
+        parts.append(("collateral that counts for maintenance margin only", float(standing.worth.initial_only[pool])))
+        return [{"name": name, "amount": amount} for name, amount in parts if amount]
 
     def _share(self, amount: float) -> list[Document]:
         return [{"name": "share of the pool", "amount": amount}] if amount else []

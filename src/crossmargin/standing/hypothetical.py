@@ -2,20 +2,22 @@
 
 A question such as "where does this pool breach?" asks for the same pool at hundreds of prices. Each pair (pool,
 asset that moves) becomes a small pool of the legs and balances the move touches; the rest of the pool is held as
-constants, which the margin model's ingredients allow (see `MarginModel`). States of all pairs are then margined
-together by the very code that margins a book.
+constants, which the margin model's ingredients allow (see `MarginModel`). Where many assets move at once, and vols,
+pools are taken whole. States of all pairs are then margined together by the very code that margins a book.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from crossmargin.instruments import KINDS
 from crossmargin.margin import Portfolios
 from crossmargin.ragged import group_sums, owners, slices, starts
+from crossmargin.standing.moves import Moves, OneMoves
 from crossmargin.standing.standing import Standing, Worth, margin_balance, portfolios_of, worth_of
 from crossmargin.units import Array, BoolArray, FloatArray, IntArray
 
@@ -41,6 +43,13 @@ class Figures:
         return self.margin_balance - self.maintenance
 
 
+class Part(NamedTuple):
+    """The legs and the balances of some parts of pools, as columns sorted by (part, row of the standing's pools)."""
+
+    legs: tuple[IntArray, IntArray]
+    balances: tuple[IntArray, IntArray]
+
+
 class Hypothetical:
     """Pairs (pool, asset) of a standing, ready to be margined at moved prices or with balances taken out.
 
@@ -48,28 +57,42 @@ class Hypothetical:
     """
 
     def __init__(
-        self, standing: Standing, pool: IntArray, asset: IntArray, *, whole: bool = False, orders: bool = False
+        self,
+        standing: Standing,
+        pool: IntArray,
+        asset: IntArray | None = None,
+        *,
+        whole: bool = False,
+        orders: bool = False,
+        alone: Part | None = None,
     ) -> None:
         """Cut the small pools out; `whole` takes everything the pool has, whatever the move touches.
 
-        `orders` counts open orders in initial margin; their pools are then taken whole.
+        Without `asset` any asset may move (`at_moves`), so pools are taken whole. `orders` counts open orders in
+        initial margin; their pools are then taken whole. `alone`: parts of the pools, as if nothing else were there.
         """
         self.standing = standing
         self.pool = pool
-        self.asset = asset
+        self.asset = np.full(len(pool), standing.valuation.currency) if asset is None else asset
         terms = standing.valuation.catalogue
-        self.any_domain: BoolArray = np.isin(asset, terms.underlying[terms.any_domain])
+        self._absolute: BoolArray = np.zeros(len(terms.assets), dtype=np.bool_)
+        self._absolute[terms.underlying[terms.any_domain]] = True
+        self.any_domain: BoolArray = self._absolute[self.asset] & (asset is not None)
         self._followers = _followers(standing)
         counted = standing.portfolios.orders if orders else None
         self._orders = None if counted is None else counted.of_pools(pool)
-        self._cut(*(_everything if whole or counted is not None else _touched)(standing, pool, asset))
+        if alone is not None:
+            self._cut(*alone, rest=False)
+        else:
+            entirely = whole or asset is None or counted is not None
+            self._cut(*(_everything if entirely else _touched)(standing, pool, self.asset))
 
     def balances(self, pair: IntArray) -> tuple[IntArray, IntArray]:
         """Return (state, balance row of the standing's pools) of the balances of the states `pair`, in order."""
         chosen, start = slices(self.pools.balance_start, pair)
         return owners(start), self._balance[chosen]
 
-    def _cut(self, legs: tuple[IntArray, IntArray], balances: tuple[IntArray, IntArray]) -> None:
+    def _cut(self, legs: tuple[IntArray, IntArray], balances: tuple[IntArray, IntArray], *, rest: bool = True) -> None:
         """Build the small pools, and what the rest of each pool comes to."""
         standing, count = self.standing, len(self.pool)
         pools = standing.pools
@@ -95,8 +118,13 @@ class Hypothetical:
         if standing.rules.model.nets_delta_one:
             self._net_delta_one(pair_of_leg)
         everybody = np.arange(count)
-        now, worth = self._portfolios(everybody, np.zeros(count), None)
+        now, worth = self._portfolios(everybody, self._one(everybody, np.zeros(count)), None)
         model = standing.rules.model
+        if not rest:
+            nothing = model.ingredients(now)
+            self._rest = nothing - nothing
+            self._rest_balance = self._rest_initial_only = np.zeros(count)
+            return
         used, at = np.unique(self.pool, return_inverse=True)
         real = standing.portfolios.take(used)
         whole = model.ingredients(real if self._orders is not None else replace(real, orders=None))
@@ -156,6 +184,13 @@ class Hypothetical:
 
         `amount` replaces the balances of the states' small pools, in the order `balances(pair)` gives them.
         """
+        return self.at_moves(pair, self._one(pair, move), amount)
+
+    def _one(self, pair: IntArray, move: FloatArray) -> Moves:
+        return OneMoves(asset=self.asset[pair], size=move)
+
+    def at_moves(self, pair: IntArray, moves: Moves, amount: FloatArray | None = None) -> Figures:
+        """Return the figures of the states (pair, what moves), each shape (states,); see `at`."""
         per_state = (np.diff(self.pools.leg_start) + np.diff(self.pools.balance_start))[pair] + 1
         bytes_a_state = self._rest.nbytes // max(1, len(self.pool))
         per_state = np.maximum(per_state, bytes_a_state * _ROWS_AT_ONCE // _BYTES_AT_ONCE)
@@ -165,7 +200,7 @@ class Hypothetical:
         parts = [
             self._at(
                 pair[part],
-                move[part],
+                moves.take(part),
                 None if amount is None else amount[balances[part[0]] : balances[part[-1] + 1]],
             )
             for part in states
@@ -174,11 +209,9 @@ class Hypothetical:
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else [np.zeros(0)] * 3
         return Figures(margin_balance=columns[0], maintenance=columns[1], initial=columns[2])
 
-    def _at(
-        self, pair: IntArray, move: FloatArray, amount: FloatArray | None
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _at(self, pair: IntArray, moves: Moves, amount: FloatArray | None) -> tuple[FloatArray, FloatArray, FloatArray]:
         standing = self.standing
-        portfolios, worth = self._portfolios(pair, move, amount)
+        portfolios, worth = self._portfolios(pair, moves, amount)
         ingredients = self._rest[pair] + standing.rules.model.ingredients(portfolios)
         maintenance, initial = standing.rules.model.totals(ingredients, portfolios.credit_factor)
         return (
@@ -187,7 +220,7 @@ class Hypothetical:
             initial + self._rest_initial_only[pair] + worth.initial_only,
         )
 
-    def _portfolios(self, pair: IntArray, move: FloatArray, amount: FloatArray | None) -> tuple[Portfolios, Worth]:
+    def _portfolios(self, pair: IntArray, moves: Moves, amount: FloatArray | None) -> tuple[Portfolios, Worth]:
         standing = self.standing
         valuation, terms = standing.valuation, standing.valuation.catalogue
         pools = self.pools.take(pair)
@@ -197,12 +230,11 @@ class Hypothetical:
             pools = replace(pools, balance_amount=amount)
         instrument = pools.leg_instrument
         state = pools.leg_pool
-        moved = self.asset[pair][state]
-        step = move[state]
-        factor = self._fx_factor(pair, move)
-        step = np.where(terms.underlying[instrument] == moved, step, 0.0)
+        underlying = terms.underlying[instrument]
+        factor = self._fx_factor(moves)
+        step = moves.of(underlying, state)
         # A contract whose own price stays positive keeps its distance from an index that need not, like the others.
-        apart = np.flatnonzero(self.any_domain[pair][state] & ~terms.any_domain[instrument] & (step != 0.0))
+        apart = np.flatnonzero(self._absolute[underlying] & ~terms.any_domain[instrument] & (step != 0.0))
         index = valuation.index[instrument[apart]] + step[apart]
         step[apart] /= valuation.forward[instrument[apart]]
         new = valuation.moved(
@@ -210,6 +242,7 @@ class Hypothetical:
             step,
             factor(terms.settle[instrument], state),
             factor(terms.quote[instrument], state),
+            moves.vol_factor(underlying, state),
         )
         new.index[apart] = index
         balance_state = pools.balance_pool
@@ -232,22 +265,22 @@ class Hypothetical:
         )
         return portfolios, worth_of(portfolios, counted)
 
-    def _fx_factor(self, pair: IntArray, move: FloatArray) -> Callable[[IntArray, IntArray], FloatArray]:
+    def _fx_factor(self, moves: Moves) -> Callable[[IntArray, IntArray], FloatArray]:
         """Return a function (asset, state) -> what the value of one unit is multiplied by.
 
-        The asset that moves takes the move; where that is the reporting currency itself, the assets it is quoted
-        in move the other way. An asset whose price is stated in one that moves moves along: its price is held, not
-        its value. Prices that may be negative are no asset's value.
+        An asset takes its own move; where the reporting currency itself moves, the assets it is quoted in move the
+        other way. An asset whose price is stated in one that moves moves along: its price is held, not its value.
+        Prices that may be negative are no asset's value.
         """
-        moved = self.asset[pair]
-        ratio = np.where(self.any_domain[pair], 1.0, 1.0 + move)
-        is_currency = moved == self.standing.valuation.currency
-        priced_in = self.standing.valuation.priced_in
+        valuation = self.standing.valuation
+        currency, priced_in = valuation.currency, valuation.priced_in
 
         def factor(asset: IntArray, state: IntArray) -> FloatArray:
-            follows = is_currency[state] & np.isin(asset, self._followers)
-            own = (asset == moved[state]) & ~is_currency[state]
-            found = np.where(follows, 1.0 / ratio[state], np.where(own, ratio[state], 1.0))
+            still = self._absolute[asset] | (asset == currency)
+            found = np.where(still, 1.0, 1.0 + moves.of(asset, state))
+            if len(self._followers) and not self._absolute[currency]:
+                follows = np.isin(asset, self._followers)
+                found = np.where(follows, found / (1.0 + moves.of(np.full_like(asset, currency), state)), found)
             along = np.flatnonzero(priced_in[asset] >= 0)
             if len(along):
                 found[along] *= factor(priced_in[asset[along]], state[along])

@@ -40,6 +40,8 @@ _STEPS = 100
 _TIGHT = 1e-13
 """Width of a bracket, relative to the price, at which its root is found."""
 _RANGE_WITHOUT_GRID = 0.35
+_PAIRS_AT_ONCE = 1_000
+"""Pairs searched in one go: bounds memory, for models that keep a loss a scenario of each; no number depends on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,6 +60,17 @@ class Liquidation:
     intervals: tuple[tuple[tuple[float, float], ...], ...]
     """(N,) stretches of prices in breach that end on both sides."""
 
+    @classmethod
+    def joined(cls, parts: list[Liquidation]) -> Liquidation:
+        """Return the pairs of all parts, in order."""
+        if len(parts) == 1:
+            return parts[0]
+        columns = {
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in ("pool", "asset", "index", "any_domain", "inside", "below", "above")
+        }
+        return cls(**columns, intervals=tuple(interval for part in parts for interval in part.intervals))
+
     def ratio(self, price: FloatArray) -> FloatArray:
         """Return price / index, or price - index where the domain is `any`."""
         return np.where(self.any_domain, price - self.index, price / self.index)
@@ -66,11 +79,14 @@ class Liquidation:
 def liquidation_prices(standing: Standing) -> Liquidation:
     """Return the liquidation prices of every pool that owes something, for every asset it is exposed to."""
     pool, asset = _pairs(standing)
-    hypothetical = Hypothetical(standing, pool, asset)
-    index = _index(standing, pool, asset)
-    scan = _Scan(standing, hypothetical, index)
-    scan.run()
-    return scan.result(pool, asset, index)
+    parts = []
+    for low in range(0, max(1, len(pool)), _PAIRS_AT_ONCE):
+        some = slice(low, low + _PAIRS_AT_ONCE)
+        index = _index(standing, pool[some], asset[some])
+        scan = _Scan(standing, Hypothetical(standing, pool[some], asset[some]), index)
+        scan.run()
+        parts.append(scan.result(pool[some], asset[some], index))
+    return Liquidation.joined(parts)
 
 
 def _pairs(standing: Standing) -> tuple[IntArray, IntArray]:
