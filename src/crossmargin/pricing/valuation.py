@@ -135,18 +135,26 @@ class Valuation:
         shifted = np.maximum(price + self.offset[rows, None], 0.0)
         return np.asarray(terms.contract_size[instrument, None] * shifted, dtype=np.float64)
 
-    def moved(self, rows: IntArray, move: FloatArray, fx_factor: FloatArray, quote_fx_factor: FloatArray) -> Valuation:
+    def moved(
+        self,
+        rows: IntArray,
+        move: FloatArray,
+        fx_factor: FloatArray,
+        quote_fx_factor: FloatArray,
+        vol_factor: FloatArray | None = None,
+    ) -> Valuation:
         """Return a valuation with one row for each of `rows`, after its underlying moved by `move`.
 
-        `move`, `fx_factor` and `quote_fx_factor` have shape (n,); the latter two multiply the value of the settle
-        and quote assets. Options are repriced at their own implied vol.
+        `move`, `fx_factor`, `quote_fx_factor` and `vol_factor` have shape (n,); the second and third multiply the
+        value of the settle and quote assets, the last the implied vol. Without it options are repriced at their own.
         """
         instrument = self.instrument[rows]
         any_domain = self.catalogue.any_domain[instrument]
-        still = move == 0.0
+        still = move == 0.0 if vol_factor is None else (move == 0.0) & (vol_factor == 1.0)
         value = self.unit_value[rows].copy()
         changed = np.flatnonzero(~still)
-        value[changed] = self.unit_values(rows[changed], move[changed, None])[:, 0]
+        factor = None if vol_factor is None else vol_factor[changed, None]
+        value[changed] = self.unit_values(rows[changed], move[changed, None], factor)[:, 0]
         option = self.catalogue.kind[instrument] == _OPTION
         mark = np.where(
             option, value / self.catalogue.contract_size[instrument], _moved(self.mark[rows], move, any_domain)
@@ -157,7 +165,7 @@ class Valuation:
             index=_moved(self.index[rows], move, any_domain),
             forward=_moved(self.forward[rows], move, any_domain),
             mark=mark,
-            iv=self.iv[rows],
+            iv=self.iv[rows] if vol_factor is None else self.iv[rows] * vol_factor,
             tau=self.tau[rows],
             discount=self.discount[rows],
             offset=self.offset[rows],
