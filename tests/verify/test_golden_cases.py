@@ -12,6 +12,10 @@ PUBLISHED = {
     "option_pricing.json": 30,
     "brackets_and_liquidation.json": 23,
     "misc.json": 4,
+    "dydx.json": 37,
+    "size_scaled_weights.json": 11,
+    "levels.json": 10,
+    "funding.json": 8,
     "deribit.json": 9,
     "okx.json": 1,
 }
