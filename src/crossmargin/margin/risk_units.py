@@ -14,6 +14,7 @@ import numpy as np
 from crossmargin.errors import InvalidRules
 from crossmargin.instruments import Asset
 from crossmargin.margin.basis import ExpiryRows
+from crossmargin.margin.debts import Debts
 from crossmargin.margin.depth import Buckets, Kind
 from crossmargin.margin.grid import american_options
 from crossmargin.margin.grouped import ByGroup, Ladder, within
@@ -266,7 +267,7 @@ class _Charges:
         excess = unit - (sum(kept[name] for name in kept) if len(units) else np.zeros(0))
         bound = minimum > sum(kept.values()) if len(units) else np.zeros(0, np.bool_)
         peg, peg_leg = self._peg()
-        debt, debt_balance = self._debts()
+        debt, debt_balance = Debts.of(self.portfolios).charges(self.portfolios, model.borrow_ladder)
 
         leg_share, balance_share = peg_leg, debt_balance
         risk_leg, risk_balance = basis_leg, basis_balance
@@ -396,17 +397,6 @@ class _Charges:
         of_one = np.divide(of_quote, cash, out=np.zeros_like(cash), where=cash != 0.0)
         share[legs] = self.delta[legs] * of_one[units.of_leg[legs], quote[legs]]
         return charge, share
-
-    def _debts(self) -> tuple[FloatArray, FloatArray]:
-        """Return MR8 of every pool, (P,), and what each balance brings to it, (B,)."""
-        pools = self.portfolios.pools
-        count = max(1, len(self.catalogue.assets))
-        key, row = np.unique(pools.balance_pool * count + pools.balance_asset, return_inverse=True)
-        value = pools.balance_amount * self.portfolios.balance_price
-        owed = np.maximum(-group_sums(row, value, len(key)), 0.0)
-        charge = self._ladders(owed, key % count, self.model.borrow_ladder)
-        of_one = np.divide(charge, owed, out=np.zeros(len(key)), where=owed > 0.0)
-        return group_sums(key // count, charge, pools.count), -value * of_one[row]
 
     def _dearest(self, loss: FloatArray) -> WorstScenarios:
         """Return each pool's unit and scenario, of MR1, MR2 and MR6, with the largest loss."""
