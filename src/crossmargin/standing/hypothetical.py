@@ -17,7 +17,7 @@ import numpy as np
 from crossmargin.instruments import KINDS
 from crossmargin.margin import Portfolios
 from crossmargin.ragged import group_sums, owners, slices, starts
-from crossmargin.standing.moves import Moves, OneMoves
+from crossmargin.standing.shifts import Shifts, SingleShifts
 from crossmargin.standing.standing import Standing, Worth, margin_balance, portfolios_of, worth_of
 from crossmargin.units import Array, BoolArray, FloatArray, IntArray
 
@@ -68,7 +68,7 @@ class Hypothetical:
     ) -> None:
         """Cut the small pools out; `whole` takes everything the pool has, whatever the move touches.
 
-        Without `asset` any asset may move (`at_moves`), so pools are taken whole. `orders` counts open orders in
+        Without `asset` any asset may move (`at_shifts`), so pools are taken whole. `orders` counts open orders in
         initial margin; their pools are then taken whole. `alone`: parts of the pools, as if nothing else were there.
         """
         self.standing = standing
@@ -184,12 +184,12 @@ class Hypothetical:
 
         `amount` replaces the balances of the states' small pools, in the order `balances(pair)` gives them.
         """
-        return self.at_moves(pair, self._one(pair, move), amount)
+        return self.at_shifts(pair, self._one(pair, move), amount)
 
-    def _one(self, pair: IntArray, move: FloatArray) -> Moves:
-        return OneMoves(asset=self.asset[pair], size=move)
+    def _one(self, pair: IntArray, move: FloatArray) -> Shifts:
+        return SingleShifts(asset=self.asset[pair], size=move)
 
-    def at_moves(self, pair: IntArray, moves: Moves, amount: FloatArray | None = None) -> Figures:
+    def at_shifts(self, pair: IntArray, shifts: Shifts, amount: FloatArray | None = None) -> Figures:
         """Return the figures of the states (pair, what moves), each shape (states,); see `at`."""
         per_state = (np.diff(self.pools.leg_start) + np.diff(self.pools.balance_start))[pair] + 1
         bytes_a_state = self._rest.nbytes // max(1, len(self.pool))
@@ -200,7 +200,7 @@ class Hypothetical:
         parts = [
             self._at(
                 pair[part],
-                moves.take(part),
+                shifts.take(part),
                 None if amount is None else amount[balances[part[0]] : balances[part[-1] + 1]],
             )
             for part in states
@@ -209,7 +209,9 @@ class Hypothetical:
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else [np.zeros(0)] * 3
         return Figures(margin_balance=columns[0], maintenance=columns[1], initial=columns[2])
 
-    def _at(self, pair: IntArray, moves: Moves, amount: FloatArray | None) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _at(
+        self, pair: IntArray, shifts: Shifts, amount: FloatArray | None
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
         standing = self.standing
         portfolios, worth = self._portfolios(pair, moves, amount)
         ingredients = self._rest[pair] + standing.rules.model.ingredients(portfolios)
@@ -220,7 +222,7 @@ class Hypothetical:
             initial + self._rest_initial_only[pair] + worth.initial_only,
         )
 
-    def _portfolios(self, pair: IntArray, moves: Moves, amount: FloatArray | None) -> tuple[Portfolios, Worth]:
+    def _portfolios(self, pair: IntArray, shifts: Shifts, amount: FloatArray | None) -> tuple[Portfolios, Worth]:
         standing = self.standing
         valuation, terms = standing.valuation, standing.valuation.catalogue
         pools = self.pools.take(pair)
@@ -231,8 +233,8 @@ class Hypothetical:
         instrument = pools.leg_instrument
         state = pools.leg_pool
         underlying = terms.underlying[instrument]
-        factor = self._fx_factor(moves)
-        step = moves.of(underlying, state)
+        factor = self._fx_factor(shifts)
+        step = shifts.of(underlying, state)
         # A contract whose own price stays positive keeps its distance from an index that need not, like the others.
         apart = np.flatnonzero(self._absolute[underlying] & ~terms.any_domain[instrument] & (step != 0.0))
         index = valuation.index[instrument[apart]] + step[apart]
@@ -265,7 +267,7 @@ class Hypothetical:
         )
         return portfolios, worth_of(portfolios, counted)
 
-    def _fx_factor(self, moves: Moves) -> Callable[[IntArray, IntArray], FloatArray]:
+    def _fx_factor(self, shifts: Shifts) -> Callable[[IntArray, IntArray], FloatArray]:
         """Return a function (asset, state) -> what the value of one unit is multiplied by.
 
         An asset takes its own move; where the reporting currency itself moves, the assets it is quoted in move the
@@ -277,7 +279,7 @@ class Hypothetical:
 
         def factor(asset: IntArray, state: IntArray) -> FloatArray:
             still = self._absolute[asset] | (asset == currency)
-            found = np.where(still, 1.0, 1.0 + moves.of(asset, state))
+            found = np.where(still, 1.0, 1.0 + shifts.of(asset, state))
             if len(self._followers) and not self._absolute[currency]:
                 follows = np.isin(asset, self._followers)
                 found = np.where(follows, found / (1.0 + moves.of(np.full_like(asset, currency), state)), found)

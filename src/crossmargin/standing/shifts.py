@@ -1,4 +1,4 @@
-"""Moves: what every asset does in each of many states, one of them at a time or all together."""
+"""Shifts: what every asset does in each of many states, one of them at a time or all together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from crossmargin.units import Array, FloatArray, IntArray
 
 
-class Moves(Protocol):
+class Shifts(Protocol):
     """What assets and the vols of options on them do. A price move is relative; in price units in the domain `any`."""
 
     def of(self, asset: IntArray, state: IntArray) -> FloatArray:
@@ -21,13 +21,13 @@ class Moves(Protocol):
         """Return what the implied vols of options on each asset are multiplied by; None: vols are held."""
         ...
 
-    def take(self, states: Array) -> Moves:
-        """Return the moves of some states, numbered in that order."""
+    def take(self, states: Array) -> Shifts:
+        """Return the shifts of some states, numbered in that order."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class OneMoves:
+class SingleShifts:
     """One asset moves in each state, vols are held."""
 
     asset: IntArray
@@ -42,13 +42,13 @@ class OneMoves:
         """Return None: vols are held."""
         return None
 
-    def take(self, states: Array) -> OneMoves:
-        """Return the moves of some states."""
-        return OneMoves(asset=self.asset[states], size=self.size[states])
+    def take(self, states: Array) -> SingleShifts:
+        """Return the shifts of some states."""
+        return SingleShifts(asset=self.asset[states], size=self.size[states])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class JointMoves:
+class JointShifts:
     """All assets may move in each state, and the vols of all underlyings."""
 
     size: FloatArray
@@ -64,6 +64,6 @@ class JointMoves:
         """Return the factor on the vols of options on each asset in each state."""
         return None if self.vol is None else np.asarray(self.vol[state, asset], dtype=np.float64)
 
-    def take(self, states: Array) -> JointMoves:
-        """Return the moves of some states."""
-        return JointMoves(size=self.size[states], vol=None if self.vol is None else self.vol[states])
+    def take(self, states: Array) -> JointShifts:
+        """Return the shifts of some states."""
+        return JointShifts(size=self.size[states], vol=None if self.vol is None else self.vol[states])
