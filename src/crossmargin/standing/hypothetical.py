@@ -213,7 +213,7 @@ class Hypothetical:
         self, pair: IntArray, shifts: Shifts, amount: FloatArray | None
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         standing = self.standing
-        portfolios, worth = self._portfolios(pair, moves, amount)
+        portfolios, worth = self._portfolios(pair, shifts, amount)
         ingredients = self._rest[pair] + standing.rules.model.ingredients(portfolios)
         maintenance, initial = standing.rules.model.totals(ingredients, portfolios.credit_factor)
         return (
@@ -244,7 +244,7 @@ class Hypothetical:
             step,
             factor(terms.settle[instrument], state),
             factor(terms.quote[instrument], state),
-            moves.vol_factor(underlying, state),
+            shifts.vol_factor(underlying, state),
         )
         new.index[apart] = index
         balance_state = pools.balance_pool
@@ -282,7 +282,7 @@ class Hypothetical:
             found = np.where(still, 1.0, 1.0 + shifts.of(asset, state))
             if len(self._followers) and not self._absolute[currency]:
                 follows = np.isin(asset, self._followers)
-                found = np.where(follows, found / (1.0 + moves.of(np.full_like(asset, currency), state)), found)
+                found = np.where(follows, found / (1.0 + shifts.of(np.full_like(asset, currency), state)), found)
             along = np.flatnonzero(priced_in[asset] >= 0)
             if len(along):
                 found[along] *= factor(priced_in[asset[along]], state[along])
