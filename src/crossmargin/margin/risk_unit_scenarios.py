@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crossmargin.instruments import Catalogue
-from crossmargin.margin.risk_matrix import VOLS
+from crossmargin.margin.risk_matrix import VOLS, VolShock
 from crossmargin.pricing import Valuation
+from crossmargin.scenarios import TenorScaling
 from crossmargin.units import FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from crossmargin.margin.risk_units import RiskUnits
+    from crossmargin.margin.risk_units import RiskUnits, TermShock
 
 _DAYS_A_YEAR = 365.0
 _LEAST_YEARS = 1e-9
@@ -70,23 +71,23 @@ class Scenarios:
         pnl[straight, self.rates] = of_one * np.expm1(carry[straight])
         optional = np.flatnonzero(valuation.is_option[rows])
         if len(optional):
-            option = _Options(self.model, valuation, rows[optional])
-            pnl[optional, self.spot] = option.grid(moves[optional])
+            option = Options(valuation, rows[optional], self.model.tenor)
+            pnl[optional, self.spot] = option.grid(moves[optional], self.model.vol)
             pnl[optional, self.extreme] = option.moved(extreme[optional])
-            pnl[optional, self.theta] = option.later()
-            pnl[optional, self.vega] = option.twisted()
+            pnl[optional, self.theta] = option.later(self.model.theta_days)
+            pnl[optional, self.vega] = option.twisted(self.model.term)
             pnl[optional, self.rates] = option.carried(carry[optional])
         table = np.zeros((len(valuation.instrument), self.count))
         table[rows] = pnl
         return table
 
 
-class _Options:
+class Options:
     """What options gain in each kind of scenario, one contract a row, in the reporting currency."""
 
-    def __init__(self, model: RiskUnits, valuation: Valuation, rows: IntArray) -> None:
-        self.model, self.valuation, self.rows = model, valuation, rows
-        self.scale = model.tenor.factor(valuation.tau[rows])
+    def __init__(self, valuation: Valuation, rows: IntArray, tenor: TenorScaling) -> None:
+        self.valuation, self.rows = valuation, rows
+        self.scale = tenor.factor(valuation.tau[rows])
         self.in_coin = valuation.catalogue.inverse[valuation.instrument[rows], None]
         self.fx = valuation.settle_fx[rows, None]
         self.now = valuation.unit_values(rows, np.zeros((len(rows), 1)))
@@ -101,26 +102,25 @@ class _Options:
         """Return the gain with vols held, in the shape of `move`."""
         return self._gain(self.valuation, move, None)
 
-    def grid(self, move: FloatArray) -> FloatArray:
+    def grid(self, move: FloatArray, shock: VolShock) -> FloatArray:
         """Return the gain at every move with vols up, same, down, (n, 3 moves)."""
-        vol, shock = self.valuation.iv.copy(), self.model.vol
+        vol = self.valuation.iv.copy()
         vol[self.rows] = np.maximum(vol[self.rows], shock.least)
         up = self._gain(replace(self.valuation, iv=vol), move, 1.0 + shock.up * self.scale)
         down = self._gain(self.valuation, move, np.maximum(1.0 - shock.down * self.scale, 0.0))
         return np.stack((up, self.moved(move), down), axis=2).reshape(len(move), -1)
 
-    def later(self) -> FloatArray:
+    def later(self, days: float) -> FloatArray:
         """Return the gain as time goes by, (n, 1)."""
         before, tau, discount = self.valuation.tau[self.rows], self.valuation.tau.copy(), self.valuation.discount.copy()
-        tau[self.rows] = np.maximum(before - self.model.theta_days / _DAYS_A_YEAR, np.minimum(_LEAST_YEARS, before))
+        tau[self.rows] = np.maximum(before - days / _DAYS_A_YEAR, np.minimum(_LEAST_YEARS, before))
         # The rate stays: what is discounted is discounted for less time.
         discount[self.rows] **= tau[self.rows] / before
         later = replace(self.valuation, tau=tau, discount=discount)
         return self._gain(later, np.zeros((len(self.rows), 1)), None)
 
-    def twisted(self) -> FloatArray:
+    def twisted(self, term: TermShock) -> FloatArray:
         """Return the gain with near vols up and far ones down, and the reverse, (n, 2)."""
-        term = self.model.term
         near = self.valuation.tau[self.rows] * _DAYS_A_YEAR <= term.front_days
         up, down = 1.0 + term.up * self.scale, np.maximum(1.0 - term.down * self.scale, 0.0)
         still = np.zeros((len(self.rows), 1))

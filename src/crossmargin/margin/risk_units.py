@@ -20,6 +20,7 @@ from crossmargin.margin.grid import american_options
 from crossmargin.margin.grouped import ByGroup, Ladder, within
 from crossmargin.margin.model import Portfolios, ScenarioSource, Terms, WorstScenarios
 from crossmargin.margin.parameters import check_classes
+from crossmargin.margin.peg import peg_charges
 from crossmargin.margin.risk_matrix import VOLS, VolShock
 from crossmargin.margin.risk_unit_scenarios import Scenarios
 from crossmargin.margin.segments import Segments
@@ -56,34 +57,6 @@ def spot_in_use(delta: FloatArray | float, spot: FloatArray | float) -> FloatArr
     """
     spot = np.asarray(spot, dtype=np.float64)
     return np.asarray(np.clip(-np.asarray(delta), np.minimum(spot, 0.0), np.maximum(spot, 0.0)), dtype=np.float64)
-
-
-def hedged_pairs(cash_delta: FloatArray) -> tuple[FloatArray, list[tuple[int, int]]]:
-    """Return what is hedged between each two quote currencies, (N, pairs), and the pairs in the order of matching.
-
-    `cash_delta` (N, quotes) is the signed delta of what is quoted in each. The first quote is matched with the last,
-    then with the one before it, and so on; then the second. Each match takes the smaller of two opposite deltas.
-    """
-    left = cash_delta.copy()
-    count = left.shape[1]
-    pairs = [(a, b) for a in range(count) for b in range(count - 1, a, -1)]
-    hedged = np.zeros((len(left), len(pairs)))
-    for k, (a, b) in enumerate(pairs):
-        opposite = left[:, a] * left[:, b] < 0.0
-        size = np.where(opposite, np.minimum(np.abs(left[:, a]), np.abs(left[:, b])), 0.0)
-        hedged[:, k] = size
-        left[:, a] -= np.sign(left[:, a]) * size
-        left[:, b] -= np.sign(left[:, b]) * size
-    return hedged, pairs
-
-
-def peg_charge(hedged: FloatArray, ladder: Ladder, ratio: FloatArray, multiple: float) -> FloatArray:
-    """Return the charge of positions hedged across two quote currencies, any shape.
-
-    Slices of the ladder, each at least `multiple` x how far the two are apart, 1 - min(ratio, 1 / ratio).
-    """
-    apart = 1.0 - np.minimum(ratio, 1.0 / ratio)
-    return ladder.charge(hedged, multiple * apart)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,7 +239,9 @@ class _Charges:
         kept |= {name: parts[name] for name in ("vega term structure", "basis", "rates")}
         excess = unit - (sum(kept[name] for name in kept) if len(units) else np.zeros(0))
         bound = minimum > sum(kept.values()) if len(units) else np.zeros(0, np.bool_)
-        peg, peg_leg = self._peg()
+        peg, peg_leg = peg_charges(
+            self.portfolios, units, self.delta, model.quotes, model.peg_ladder, model.peg_multiple
+        )
         debt, debt_balance = Debts.of(self.portfolios).charges(self.portfolios, model.borrow_ladder)
 
         leg_share, balance_share = peg_leg, debt_balance
@@ -372,31 +347,6 @@ class _Charges:
             at = np.flatnonzero(asset == a)
             charge[at] = by_group.of(self.catalogue.assets[a]).charge(amount[at])
         return charge
-
-    def _peg(self) -> tuple[FloatArray, FloatArray]:
-        """Return MR9 of every unit, and what each leg brings to it."""
-        units, portfolios, quotes = self.units, self.portfolios, self.model.quotes
-        number = np.full(len(self.catalogue.assets), -1, dtype=np.int64)
-        for k, name in enumerate(quotes):
-            if name in self.catalogue.asset_number:
-                number[self.catalogue.asset_number[name]] = k
-        quote = number[self.catalogue.quote[portfolios.pools.leg_instrument]]
-        legs = np.flatnonzero(quote >= 0)
-        cash, worth = np.zeros((len(units), len(quotes))), np.ones((len(units), len(quotes)))
-        cell = units.of_leg[legs] * max(1, len(quotes)) + quote[legs]
-        cash.ravel()[:] = group_sums(cell, self.delta[legs], cash.size)
-        worth[units.of_leg[legs], quote[legs]] = portfolios.legs(portfolios.valuation.quote_fx)[legs]
-        hedged, pairs = hedged_pairs(cash)
-        charge, of_quote = np.zeros(len(units)), np.zeros_like(cash)
-        for k, (a, b) in enumerate(pairs):
-            owed = peg_charge(hedged[:, k], self.model.peg_ladder, worth[:, a] / worth[:, b], self.model.peg_multiple)
-            charge += owed
-            of_quote[:, a] += owed / 2
-            of_quote[:, b] += owed / 2
-        share = np.zeros(len(portfolios.leg_row))
-        of_one = np.divide(of_quote, cash, out=np.zeros_like(cash), where=cash != 0.0)
-        share[legs] = self.delta[legs] * of_one[units.of_leg[legs], quote[legs]]
-        return charge, share
 
     def _dearest(self, loss: FloatArray) -> WorstScenarios:
         """Return each pool's unit and scenario, of MR1, MR2 and MR6, with the largest loss."""
