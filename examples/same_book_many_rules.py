@@ -1,7 +1,7 @@
 """One book under several rule books: what each asks, and what it gives for being hedged."""
 
 import crossmargin as cm
-from crossmargin.rules import parse, shipped
+from crossmargin.rules import parse
 
 instruments = [
     cm.Perpetual(symbol="BTC-PERP", underlying="BTC", quote="USD", asset_class="crypto"),
@@ -30,7 +30,7 @@ unit = "fraction of the price"
 source = "an example"
 """
 book = cm.Book.of([account], instruments)
-for rules in (*map(cm.load_rules, shipped()), parse(MINE, "mine.toml")):
+for rules in (*map(cm.load_rules, ("brackets", "grid", "standard")), parse(MINE, "mine.toml")):
     found = cm.document(cm.evaluate(book, market, rules))["accounts"][0]
     saved = found["isolated_margin"] - found["maintenance_margin"]
     print(f"{rules.name:<10} needs {found['maintenance_margin']:>10,.0f}; cross margin saves {saved:>10,.0f}")
