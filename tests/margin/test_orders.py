@@ -215,7 +215,7 @@ def test_where_option_value_does_not_count_a_bought_option_costs_its_premium():
 def test_bought_coins_cost_their_haircut():
     setting = Setting({}, {})
     orders = (("BTC-SPOT", 2, 100.0, False), ("BTC-SPOT", -2, 100.0, False), ("BTC-PERP", 1, 100.2, False))
-    found = setting.orders(*orders).costs(setting.valuation, uncounted=np.full(3, 0.05))
+    found = replace(setting.orders(*orders), uncounted=np.full(3, 0.05)).costs(setting.valuation)
     assert found == pytest.approx([2 * 100 * 0.05, 0.0, 0.0], abs=1e-9)
 
 

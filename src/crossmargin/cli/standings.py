@@ -58,6 +58,9 @@ class _Row:
     """Has figures of its own; a member's status and liquidation prices are its pool's."""
 
 
+_SOURCES = {"history": "the book's history", "reference": "the shipped reference set"}
+
+
 def standings(document: Entry, index: Mapping[str, float], width: int) -> Table:
     """Return the table of a document; `index` is the price of each underlying now, `width` that of the page."""
     rows = list(_rows(document))
@@ -82,9 +85,13 @@ def footer(document: Entry) -> Text:
     source = {
         "none": "no scenarios: position by position",
         "grid": f"{scenarios['count']} scenarios a group",
-    }.get(scenarios["source"], f"{scenarios['count']} scenarios from {scenarios['source']}")
+    }.get(scenarios["source"], f"{scenarios['count']} scenarios from {_SOURCES[scenarios['source']]}")
     if scenarios["from"]:
         source += f", {scenarios['from']} to {scenarios['to']}"
+    if scenarios["effective_sample"] is not None:
+        source += f" ({scenarios['effective_sample']:.0f} that do not overlap)"
+    if scenarios["stressed"]:
+        source += f", and {scenarios['stressed']} stressed ones"
     time = document["time"].replace("T", " ").replace("Z", " UTC")
     accounts = document["accounts"]
     fenced = [row["status"] for account in accounts for row in account["positions"] if "status" in row]

@@ -196,11 +196,17 @@ class ScenarioSource:
     """Where a model's scenarios come from."""
 
     source: str
-    """`grid`, `history`, or `none`."""
+    """`grid`, `history`, `reference`, or `none`."""
     start: date | None
     end: date | None
     count: int
     """Scenarios a pool's requirement is taken over (of each group, for a grid)."""
+    effective_sample: float | None = None
+    """Windows of history that do not overlap; None where nothing overlaps."""
+    stressed: int = 0
+    """Stressed scenarios beside them."""
+    notes: tuple[str, ...] = ()
+    """What the reader must know of them, as sentences."""
 
 
 @runtime_checkable

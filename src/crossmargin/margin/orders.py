@@ -31,10 +31,18 @@ class OpenOrders:
     limit: FloatArray
     """(O,) in the unit of the mark."""
     reduce_only: BoolArray
+    uncounted: FloatArray
+    """(O,) fraction of bought spot that will not count as collateral; 0 for everything else."""
 
     @classmethod
     def of(
-        cls, orders: Sequence[Order], catalogue: Catalogue, *, account: Mapping[str, int], pool_of_account: IntArray
+        cls,
+        orders: Sequence[Order],
+        catalogue: Catalogue,
+        *,
+        account: Mapping[str, int],
+        pool_of_account: IntArray,
+        uncounted: FloatArray | None = None,
     ) -> OpenOrders:
         """Return the columns of a book's orders: those of an account are in the pool of its cross positions.
 
@@ -54,6 +62,7 @@ class OpenOrders:
             quantity=np.array([order.quantity for order in orders], dtype=np.float64),
             limit=limit,
             reduce_only=np.array([order.reduce_only for order in orders], dtype=np.bool_),
+            uncounted=np.zeros(len(orders)) if uncounted is None else uncounted,
         )
 
     def of_pools(self, chosen: IntArray) -> OpenOrders:
@@ -68,6 +77,7 @@ class OpenOrders:
             quantity=self.quantity[rows],
             limit=self.limit[rows],
             reduce_only=self.reduce_only[rows],
+            uncounted=self.uncounted[rows],
         )
 
     def paid(self, catalogue: Catalogue) -> FloatArray:
@@ -80,23 +90,20 @@ class OpenOrders:
         unit = np.where(reciprocal, -1.0 / np.where(reciprocal, self.limit, 1.0), self.limit)
         return np.asarray(self.quantity * catalogue.contract_size[k] * unit, dtype=np.float64)
 
-    def costs(
-        self, valuation: Valuation, *, option_value_counts: bool = True, uncounted: FloatArray | None = None
-    ) -> FloatArray:
+    def costs(self, valuation: Valuation, *, option_value_counts: bool = True) -> FloatArray:
         """Return what each fill takes from the margin balance at once, (O,), in the reporting currency, 0 or more.
 
         max(0, what is paid at the limit - what it is worth at the mark): a limit better than the mark is no gain.
         `option_value_counts` False (option_value = "excluded"): an option bought costs its whole premium, one sold
-        nothing. `uncounted` (O,) is the fraction of bought spot that will not count as collateral. Reduce-only: 0.
+        nothing. Bought spot is worth what of it will count. Reduce-only: 0.
         `valuation` has a row for every instrument of the catalogue.
         """
         terms, k = valuation.catalogue, self.instrument
         worth = np.where(
             (terms.kind[k] == _OPTION) & (not option_value_counts), 0.0, self.quantity * valuation.unit_value[k]
         )
-        if uncounted is not None:
-            bought = (terms.kind[k] == _SPOT) & (self.quantity > 0.0)
-            worth = np.where(bought, worth * (1.0 - uncounted), worth)
+        bought = (terms.kind[k] == _SPOT) & (self.quantity > 0.0)
+        worth = np.where(bought, worth * (1.0 - self.uncounted), worth)
         cost = np.maximum(self.paid(terms) - worth, 0.0) * valuation.settle_fx[k]
         return np.where(self.reduce_only, 0.0, cost)
 
@@ -121,7 +128,6 @@ def order_losses(
     *,
     pools: int,
     option_value_counts: bool = True,
-    uncounted: FloatArray | None = None,
 ) -> OrderLosses:
     """Return what open orders add to the losses of `pools` pools in every scenario: L_s + sum of max(0, -o . R_s).
 
@@ -170,7 +176,7 @@ def order_losses(
     new_segment = changes(pool, block)
     new_order = new_segment | changes(order)
     segment = np.cumsum(new_segment) - 1
-    costs = orders.costs(valuation, option_value_counts=option_value_counts, uncounted=uncounted)
+    costs = orders.costs(valuation, option_value_counts=option_value_counts)
     return OrderLosses(
         pool=pool[new_segment],
         block=block[new_segment],

@@ -103,9 +103,17 @@ class Portfolio:
         return joint_scenarios(valuation, self.joint)
 
     def scenario_source(self, valuation: Valuation) -> ScenarioSource:
-        """Return where the ordinary scenarios come from."""
+        """Return where the ordinary scenarios come from, and what had to be made up."""
         report = self.scenarios(valuation).report
-        return ScenarioSource(report.source, report.start, report.end, report.count)
+        return ScenarioSource(
+            report.source,
+            report.start,
+            report.end,
+            report.count,
+            effective_sample=report.effective_sample if report.source == "history" else None,
+            stressed=report.stressed,
+            notes=(*report.notes, *(f"history of {stand_in}" for stand_in in report.stand_ins)),
+        )
 
     def whole_book(self, portfolios: Portfolios) -> WholeBook:
         """Return what a pool's requirement needs to know of the rest of the book, given all real pools of it."""

@@ -154,8 +154,10 @@ class _Writer:
                 "from": scenarios.start.isoformat() if scenarios.start else None,
                 "to": scenarios.end.isoformat() if scenarios.end else None,
                 "count": scenarios.count,
+                "stressed": scenarios.stressed,
+                "effective_sample": scenarios.effective_sample,
             },
-            "warnings": list(standing.warnings),
+            "warnings": [*standing.warnings, *scenarios.notes],
             "totals": {
                 "accounts": len(accounts),
                 **{

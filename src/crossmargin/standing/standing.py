@@ -18,7 +18,7 @@ from crossmargin.ragged import group_sums
 from crossmargin.rules import Rules
 from crossmargin.units import BoolArray, FloatArray, IntArray
 
-_OPTION = KINDS.index("option")
+_SPOT, _OPTION = KINDS.index("spot"), KINDS.index("option")
 
 
 class Status(IntEnum):
@@ -142,7 +142,7 @@ def evaluate(book: Book, market: Market, rules: Rules) -> Standing:
         locations=book.locations,
     )
     if book_model is not None:
-        orders = _orders(book, where, rules) if book.orders else None
+        orders = _orders(book, pools, where, rules, market.currency) if book.orders else None
         portfolios = replace(portfolios, orders=orders)
         portfolios = replace(portfolios, whole_book=book_model.whole_book(portfolios))
     refused = rules.model.refused(portfolios)
@@ -189,10 +189,26 @@ def collateral_weights(book: Book, pools: Pools, where: PoolMap, rules: Rules) -
     return wrong_way.of(pools, book.catalogue, names.tolist(), members).multiplier
 
 
-def _orders(book: Book, where: PoolMap, rules: Rules) -> OpenOrders:
+def _orders(book: Book, pools: Pools, where: PoolMap, rules: Rules, currency: str) -> OpenOrders:
     """Return the open orders of a book, by the pools of their accounts' cross positions."""
+    catalogue = book.catalogue
     number = {name: k for k, name in enumerate(book.accounts.ids)}
-    return OpenOrders.of(book.orders, book.catalogue, account=number, pool_of_account=where.of_account)
+    uncounted = np.zeros(len(book.orders))
+    for k, order in enumerate(book.orders):
+        instrument = catalogue.number[order.symbol]
+        if order.quantity <= 0 or catalogue.kind[instrument] != _SPOT:
+            continue
+        asset = int(catalogue.underlying[instrument])
+        known = catalogue.assets[asset]
+        pool = where.of_account[number[order.account]]
+        rows = slice(pools.balance_start[pool], pools.balance_start[pool + 1])
+        amounts = pools.balance_amount[rows][pools.balance_asset[rows] == asset]
+        have = float(np.maximum(amounts, 0.0).sum())
+        most = np.inf if known.cap is None else known.cap
+        with_fill = np.minimum([have, have + order.quantity], most)
+        before, after = rules.haircuts.tiers(known, currency).counted(with_fill)
+        uncounted[k] = 1.0 - (after - before) / order.quantity
+    return OpenOrders.of(book.orders, catalogue, account=number, pool_of_account=where.of_account, uncounted=uncounted)
 
 
 def _unheeded(book: Book, rules: Rules) -> tuple[str, ...]:
