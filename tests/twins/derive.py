@@ -12,7 +12,7 @@ DAY = 1 / 365
 
 @dataclass
 class Leg:
-    """An option or a perpetual of one group; `amount` in units of the underlying times the value of its settle asset."""
+    """An option or a perpetual; `amount` is in units of the underlying times the value of its settle asset."""
 
     group: str
     series: tuple

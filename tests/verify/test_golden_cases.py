@@ -18,6 +18,9 @@ PUBLISHED = {
     "funding.json": 8,
     "deribit.json": 9,
     "okx.json": 1,
+    "derive_standard.json": 39,
+    "derive_portfolio.json": 46,
+    "derive_portfolio_v1.json": 33,
 }
 
 
