@@ -17,6 +17,7 @@ _FILES = (
     "fhs",
     "risk_matrix",
     "risk_units",
+    "stress_units",
     "unified",
     "sensitivities",
     "strategy",
