@@ -198,7 +198,7 @@ def test_the_shipped_weights_are_those_of_the_published_tests():
     rules = load("size-scaled")
     coin = rules.model.assets_by_class["crypto"]
     assert (coin.initial, coin.maintenance, coin.initial_liability, coin.maintenance_liability) == (0.8, 0.9, 1.2, 1.1)
-    ratios = rules.model.perpetuals_by_class["crypto"]
+    ratios = rules.model.perpetuals_by_underlying["BTC"]
     assert (ratios.initial, ratios.maintenance, ratios.size_factor) == (0.1, 0.05, 0.001)
     assert rules.model.profit_cap == 100
     assert rules.haircuts.by_class["other"].slices[0][1] == 0.0
