@@ -85,7 +85,7 @@ def footer(document: Entry) -> Text:
     source = {
         "none": "no scenarios: position by position",
         "grid": f"{scenarios['count']} scenarios a group",
-    }.get(scenarios["source"], f"{scenarios['count']} scenarios from {_SOURCES[scenarios['source']]}")
+    }.get(scenarios["source"], f"{scenarios['count']} scenarios from {_SOURCES.get(scenarios['source'])}")
     if scenarios["from"]:
         source += f", {scenarios['from']} to {scenarios['to']}"
     if scenarios["effective_sample"] is not None:
