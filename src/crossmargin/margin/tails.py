@@ -13,7 +13,11 @@ import numpy as np
 from numba import njit
 
 from crossmargin.margin.exposures import Rows
+from crossmargin.threads import in_parts
 from crossmargin.units import FloatArray, IntArray
+
+_SEGMENTS_LEAST = 2_000
+"""Segments that are worth a thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,23 +101,30 @@ def tails(
         np.full(count, -1),
         np.full(count, -1),
     )
-    _tails(
-        segments.low,
-        segments.high,
-        segments.which,
-        segments.rows.row,
-        segments.rows.amount,
-        segments.left_out,
-        pnl,
-        ordinary,
-        stressed,
-        cell_weight,
-        tail,
-        measure.stress_weight,
-        np.zeros((0, pnl.shape[1])) if extra is None else extra,
-        np.full(count, -1) if extra_of is None else extra_of,
-        *found,
-    )
+    beside = np.zeros((0, pnl.shape[1])) if extra is None else extra
+    beside_of = np.full(count, -1) if extra_of is None else extra_of
+
+    def run(low: int, high: int) -> None:
+        part = slice(low, high)
+        _tails(
+            segments.low[part],
+            segments.high[part],
+            segments.which[part],
+            segments.rows.row,
+            segments.rows.amount,
+            segments.left_out,
+            pnl,
+            ordinary,
+            stressed,
+            cell_weight,
+            tail,
+            measure.stress_weight,
+            beside,
+            beside_of[part],
+            *(column[part] for column in found),
+        )
+
+    in_parts(count, run, least=_SEGMENTS_LEAST)
     names = ("shortfall", "core", "grid", "peak", "peak_at", "tail_at", "stress_at", "cell_at")
     return Tails(**dict(zip(names, found, strict=True)))
 
@@ -200,7 +211,7 @@ def _cores(losses: FloatArray, ordinary: int, tail: float, stress_weight: float)
     return core
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _tails(
     low: IntArray,
     high: IntArray,
