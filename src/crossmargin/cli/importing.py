@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def import_(
-    kind: Annotated[str, Parameter(name="KIND", help="deribit-chain, cboe-chain, ccxt-positions or leverage-tiers.")],
+    kind: Annotated[
+        str, Parameter(name="KIND", help="deribit-chain, cboe-chain, ccxt-positions, leverage-tiers or span.")
+    ],
     file: Annotated[str, Parameter(name="FILE", help="The file as the venue or its tool wrote it.")],
     /,
     *,
@@ -56,10 +58,10 @@ def import_(
         notes().print(line, soft_wrap=True)
     console = answers()
     console.print(f"{_counted(imported)} in {folder}: {', '.join(written)}", soft_wrap=True)
-    if imported.rules is not None:
-        console.print(f"next: {program()} margin BOOK --rules {folder / 'rules.toml'}", soft_wrap=True)
-    elif imported.market is not None:
-        console.print(f"next: {program()} margin BOOK --market {folder / 'market.json'}", soft_wrap=True)
+    if imported.rules is not None or imported.market is not None:
+        market = f" --market {folder / 'market.json'}" if imported.market is not None else ""
+        rules = f" --rules {folder / 'rules.toml'}" if imported.rules is not None else ""
+        console.print(f"next: {program()} margin BOOK{market}{rules}", soft_wrap=True)
     else:
         console.print(f"next: {program()} margin {folder} --market MARKET", soft_wrap=True)
     return 0
@@ -120,5 +122,6 @@ app = verb(
         "crossmargin import cboe-chain spx_quotedata.csv --out spx",
         "crossmargin import ccxt-positions positions.json --venue bybit --account me --out book",
         "crossmargin import leverage-tiers tiers.json --venue binance --out binance",
+        "crossmargin import span cme.20260102.s.pa2 --out cme",
     ],
 )

@@ -15,6 +15,7 @@ from crossmargin.venues.deribit import import_deribit_chain
 from crossmargin.venues.imported import Imported
 from crossmargin.venues.kinds import KINDS, Kind
 from crossmargin.venues.leverage import import_leverage_tiers
+from crossmargin.venues.span import import_span
 
 __all__ = [
     "KINDS",
@@ -24,4 +25,5 @@ __all__ = [
     "import_ccxt_positions",
     "import_deribit_chain",
     "import_leverage_tiers",
+    "import_span",
 ]

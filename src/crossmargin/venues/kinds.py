@@ -11,6 +11,7 @@ from crossmargin.venues.ccxt import import_ccxt_positions
 from crossmargin.venues.deribit import import_deribit_chain
 from crossmargin.venues.imported import Imported
 from crossmargin.venues.leverage import import_leverage_tiers
+from crossmargin.venues.span import import_span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             description="leverage tiers as ccxt fetch_leverage_tiers returns them, as a rule book (name the venue)",
             read=import_leverage_tiers,
             needs_venue=True,
+        ),
+        "span": Kind(
+            description="SPAN risk arrays, fixed columns (.pa2) or XML (.spn): contracts, settlement prices, a rule book",
+            read=import_span,
         ),
     }
 )
