@@ -15,6 +15,7 @@ ADAPTER_FILES = (
     "options",
     "misc",
     "simm",
+    "fhs",
     "deribit",
     "okx",
     "quantums",
