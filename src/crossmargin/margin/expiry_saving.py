@@ -69,7 +69,8 @@ class ExpirySaving:
         contract = rows.row[at] < int((tables.groups.of_contract >= 0).sum())
         years = np.zeros(len(at))
         tau = portfolios.valuation.tau
-        years[contract] = np.nan_to_num(tau[portfolios.leg_row[rows.holding[at[contract]]]], nan=0.0)
+        expiry = tau[portfolios.leg_row[rows.holding[at[contract]]]]
+        years[contract] = np.where(np.isfinite(expiry), expiry, 0.0)
         years_of_bucket = tau[short.row]
         ranks = np.unique(np.concatenate((years, years_of_bucket)))
         rank = np.searchsorted(ranks, years)
