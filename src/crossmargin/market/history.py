@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from operator import lt
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class History:
                 f"a table of {self.closes.shape}",
                 f"({len(self.days)} days, {len(self.names)} series)",
             )
-        if any(not a < b for a, b in zip(self.days, self.days[1:], strict=False)):
+        if not all(map(lt, self.days, self.days[1:])):
             raise InvalidMarket("history", "days out of order or twice", "strictly rising days")
         if len(set(self.names)) != len(self.names):
             raise InvalidMarket("history", "a series twice", "each name once")
