@@ -71,7 +71,7 @@ def test_more_open_interest_never_lowers_the_initial_rate(market, more):
     now = market.open_interest
     assert market.initial_ppm <= rate(now) <= rate(now + more) <= MILLION
     if market.upper_cap:
-        assert rate(market.lower_cap) == market.initial_ppm
+        assert rate(market.lower_cap) == (market.initial_ppm if market.lower_cap < market.upper_cap else MILLION)
         assert rate(market.upper_cap + 1) == MILLION
     else:
         assert rate(10**30) == market.initial_ppm

@@ -59,8 +59,8 @@ class LiquidityTier:
             return np.full(np.shape(open_value), self.initial_ppm, dtype=np.int64)
         # With equal caps the rate jumps; a width of 1 stands in where the quotient is not used.
         width = self.upper_cap - self.lower_cap or 1.0
-        share = np.where(open_value >= self.upper_cap, 1.0, np.clip((open_value - self.lower_cap) / width, 0.0, 1.0))
-        share = np.where(open_value <= self.lower_cap, 0.0, share)
+        between = np.clip((open_value - self.lower_cap) / width, 0.0, 1.0)
+        share = np.where(open_value >= self.upper_cap, 1.0, between)
         return np.asarray(self.initial_ppm + whole_below((MILLION - self.initial_ppm) * share, 1.0), dtype=np.int64)
 
 

@@ -31,7 +31,7 @@ def adjusted_initial_ppm(
     """Return the initial rate of a market at its open interest, in ppm, rounded down.
 
     base + (1 - base) x clamp((open interest - lower) / (upper - lower), 0, 1): the base rate up to the lower cap, the
-    whole notional from the upper cap on. An upper cap of 0 switches the scaling off. Caps and open interest share one
+    whole notional from the upper cap on, also where the two are equal. An upper cap of 0 switches the scaling off. Caps and open interest share one
     unit, of value. Raises InputError for a rate outside 0 to 1,000,000 and caps the wrong way round.
     """
     _ppm("initial_ppm", initial_ppm)
@@ -39,10 +39,10 @@ def adjusted_initial_ppm(
         return initial_ppm
     if not 0 <= lower_cap <= upper_cap:
         raise InputError("lower_cap", str(lower_cap), f"from 0 to the upper cap, {upper_cap}")
-    if open_interest <= lower_cap:
-        return initial_ppm
     if open_interest >= upper_cap:
         return MILLION
+    if open_interest <= lower_cap:
+        return initial_ppm
     share = Fraction(open_interest - lower_cap) / Fraction(upper_cap - lower_cap)
     return floor(initial_ppm + (MILLION - initial_ppm) * share)
 

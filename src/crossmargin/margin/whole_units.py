@@ -1,8 +1,7 @@
 """Whole numbers of a smallest unit, as columns: rounding that ledgers do, without leaving floats for long.
 
-A column holds whole numbers as floats, exact below 2^53. There every product with a rate in parts per million is made
-in 64-bit integers, so it is rounded once and the right way; above, a float no longer tells two units apart and the
-product is a float's.
+A column holds whole numbers as floats, which tell two apart below 2^53. Products with a rate in parts per million are
+made in 64-bit integers, so they are rounded once and the right way; beyond 2^60 the product is a float's.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import numpy as np
 from crossmargin.units import FloatArray, IntArray
 
 MILLION = 1_000_000
-_EXACT = 2.0**53
+_EXACT = 2.0**60
 _SAME = 2.0**-50
 """A quotient this near a whole number, relative, is that number: its parts were rounded to floats."""
 
