@@ -24,6 +24,7 @@ _DASH = "\0"
 VERBS = {
     "demo": ("demo", "Show what crossmargin does, on a book that ships with it."),
     "margin": ("margin", "Show how every account of a book stands."),
+    "compare": ("compare", "Margin one book under every rule book, and say why the numbers differ."),
     "explain": ("explain", "Show how every number of one account came about."),
     "rules": ("rules", "List, show and compare rule books."),
     "import": ("importing", "Turn a venue's file into instruments, a market and positions."),

@@ -8,6 +8,7 @@ Conventions. All amounts are in the reporting currency. equity = net value - hai
 option value where the rule book excludes it; requirements are held against the margin balance.
 """
 
+from crossmargin.standing.comparison import Cause, Compared, Comparison, Layers, causes, compare, layers
 from crossmargin.standing.document import Document, document
 from crossmargin.standing.greeks import Greeks, greeks
 from crossmargin.standing.isolation import isolated_margins
@@ -16,17 +17,24 @@ from crossmargin.standing.standing import Standing, Status, Worth, evaluate
 from crossmargin.standing.withdrawal import Withdrawable, withdrawable
 
 __all__ = [
+    "Cause",
+    "Compared",
+    "Comparison",
     "Document",
     "Greeks",
+    "Layers",
     "Liquidation",
     "Standing",
     "Status",
     "Withdrawable",
     "Worth",
+    "causes",
+    "compare",
     "document",
     "evaluate",
     "greeks",
     "isolated_margins",
+    "layers",
     "liquidation_prices",
     "withdrawable",
 ]
