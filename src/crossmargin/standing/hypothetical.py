@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from crossmargin.instruments import KINDS
 from crossmargin.margin import Portfolios
+from crossmargin.margin.model import Ingredients
 from crossmargin.ragged import group_sums, owners, slices, starts
 from crossmargin.standing.shifts import Shifts, SingleShifts
 from crossmargin.standing.standing import Standing, Worth, margin_balance, portfolios_of, worth_of
@@ -43,6 +44,10 @@ class Figures:
         return self.margin_balance - self.maintenance
 
 
+Totals: TypeAlias = Callable[[Ingredients, FloatArray], tuple[FloatArray, FloatArray]]
+"""(ingredients, credit factors) -> (maintenance, initial), as `MarginModel.totals`."""
+
+
 class Part(NamedTuple):
     """The legs and the balances of some parts of pools, as columns sorted by (part, row of the standing's pools)."""
 
@@ -65,13 +70,16 @@ class Hypothetical:
         whole: bool = False,
         orders: bool = False,
         alone: Part | None = None,
+        totals: Totals | None = None,
     ) -> None:
         """Cut the small pools out; `whole` takes everything the pool has, whatever the move touches.
 
         Without `asset` any asset may move (`at_shifts`), so pools are taken whole. `orders` counts open orders in
         initial margin; their pools are then taken whole. `alone`: parts of the pools, as if nothing else were there.
+        `totals` stand in for the model's own.
         """
         self.standing = standing
+        self._totals = totals or standing.rules.model.totals
         self.pool = pool
         self.asset = np.full(len(pool), standing.valuation.currency) if asset is None else asset
         terms = standing.valuation.catalogue
@@ -215,7 +223,7 @@ class Hypothetical:
         standing = self.standing
         portfolios, worth = self._portfolios(pair, shifts, amount)
         ingredients = self._rest[pair] + standing.rules.model.ingredients(portfolios)
-        maintenance, initial = standing.rules.model.totals(ingredients, portfolios.credit_factor)
+        maintenance, initial = self._totals(ingredients, portfolios.credit_factor)
         return (
             self._rest_balance[pair] + margin_balance(worth, standing.rules),
             maintenance,

@@ -83,7 +83,7 @@ def liquidation_prices(standing: Standing) -> Liquidation:
     for low in range(0, max(1, len(pool)), _PAIRS_AT_ONCE):
         some = slice(low, low + _PAIRS_AT_ONCE)
         index = _index(standing, pool[some], asset[some])
-        scan = _Scan(standing, Hypothetical(standing, pool[some], asset[some]), index)
+        scan = Scan(standing, Hypothetical(standing, pool[some], asset[some]), index)
         scan.run()
         parts.append(scan.result(pool[some], asset[some], index))
     return Liquidation.joined(parts)
@@ -119,7 +119,7 @@ def _index(standing: Standing, pool: IntArray, asset: IntArray) -> FloatArray:
     return np.where(np.isnan(stated), index, stated)
 
 
-class _Scan:
+class Scan:
     """The search over all pairs at once. A position is a scan coordinate: ln(price / index), or price - index."""
 
     def __init__(self, standing: Standing, hypothetical: Hypothetical, index: FloatArray) -> None:
