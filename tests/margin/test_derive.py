@@ -112,9 +112,8 @@ def test_shares_are_those_of_a_small_growth_of_each_leg(name, world):
             pools = replace(portfolios.pools, leg_quantity=quantity)
             changed.append(model.ingredients(replace(portfolios, pools=pools))[:, 0].sum())
         up, down = changed[0] - found.maintenance.sum(), found.maintenance.sum() - changed[1]
-        scale = 1e-9 * sizes(world)
-        if abs(up - down) < 1e-3 * (abs(up) + abs(down)):
-            assert found.leg_share[leg] == pytest.approx((up + down) / 2e-6, rel=1e-2, abs=scale * 1e6)
+        if abs(up - down) < 1e-6 * (abs(up) + abs(down)):
+            assert found.leg_share[leg] == pytest.approx((up + down) / 2e-6, rel=1e-5, abs=1e-6 * sizes(world))
 
 
 @every_book
