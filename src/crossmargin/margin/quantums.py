@@ -31,8 +31,9 @@ def adjusted_initial_ppm(
     """Return the initial rate of a market at its open interest, in ppm, rounded down.
 
     base + (1 - base) x clamp((open interest - lower) / (upper - lower), 0, 1): the base rate up to the lower cap, the
-    whole notional from the upper cap on, also where the two are equal. An upper cap of 0 switches the scaling off. Caps and open interest share one
-    unit, of value. Raises InputError for a rate outside 0 to 1,000,000 and caps the wrong way round.
+    whole notional from the upper cap on, also where the two are equal. An upper cap of 0 switches the scaling off.
+    Caps and open interest share one unit, of value. Raises InputError for a rate outside 0 to 1,000,000 and caps the
+    wrong way round.
     """
     _ppm("initial_ppm", initial_ppm)
     if upper_cap == 0:
