@@ -13,13 +13,13 @@ from crossmargin.collateral import HaircutPolicy, Tiers
 from crossmargin.errors import InvalidRules, NotMargined
 from crossmargin.instruments import Asset, Future, Perpetual
 from crossmargin.margin.grouped import ByGroup
+from crossmargin.margin.option_shocks import VolShock
 from crossmargin.margin.risk_matrix import (
     DeltaShock,
     Extended,
     Offset,
     RiskMatrix,
     Roll,
-    VolShock,
     bucket_moves,
     capped_moves,
     coin_profit,

@@ -13,12 +13,11 @@ from crossmargin.collateral import HaircutPolicy, Tiers
 from crossmargin.errors import InvalidRules, NotMargined
 from crossmargin.instruments import Asset, Future, Perpetual
 from crossmargin.margin.grouped import ByGroup, Ladder, sliced_charge
+from crossmargin.margin.option_shocks import TermShock, VolShock
 from crossmargin.margin.peg import hedged_pairs, peg_charge
-from crossmargin.margin.risk_matrix import VolShock
 from crossmargin.margin.risk_units import (
     ClosingCost,
     RiskUnits,
-    TermShock,
     spot_in_use,
     unit_margin,
 )

@@ -13,8 +13,7 @@ from crossmargin.collateral import HaircutPolicy, Tiers
 from crossmargin.errors import InvalidRules, NotMargined
 from crossmargin.instruments import Future, Option, Perpetual
 from crossmargin.margin.grouped import ByGroup, Ladder
-from crossmargin.margin.risk_matrix import VolShock
-from crossmargin.margin.risk_units import TermShock
+from crossmargin.margin.option_shocks import TermShock, VolShock
 from crossmargin.margin.stress_units import Contingencies, StressUnits
 from crossmargin.market import Mark, Market
 from crossmargin.rules import load

@@ -6,7 +6,7 @@ margin model of them. Source: Deribit's portfolio margin, as its own answers sho
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import isfinite
 
 import numpy as np
@@ -16,6 +16,7 @@ from crossmargin.instruments import Asset
 from crossmargin.margin.grid import american_options
 from crossmargin.margin.grouped import ByGroup, within
 from crossmargin.margin.model import Portfolios, ScenarioSource, Terms, WorstScenarios
+from crossmargin.margin.option_shocks import VOLS, Options
 from crossmargin.margin.parameters import check_classes
 from crossmargin.margin.segments import Segments
 from crossmargin.margin.sensitivities import unit_deltas
@@ -26,8 +27,6 @@ from crossmargin.scenarios import TenorScaling
 from crossmargin.units import FloatArray, IntArray
 
 _DECIMALS_MAX = 15
-VOLS = ("up", "same", "down")
-"""What happens to vols in each bucket of the price, in this order."""
 
 
 def bucket_moves(price_range: float, buckets: int) -> FloatArray:
@@ -85,23 +84,6 @@ def delta_shock(
 def worst_loss(cells: FloatArray) -> FloatArray:
     """Return the largest loss along the last axis, 0 where nothing loses."""
     return np.asarray(np.maximum(-cells.min(axis=-1), 0.0), dtype=np.float64)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VolShock:
-    """How far implied vols move at the pivot of the tenor scaling."""
-
-    up: float
-    """Relative rise, 0 or more."""
-    down: float
-    """Relative fall, 0 to 1."""
-    least: float = 0.0
-    """A vol below this rises from it: max(vol, least) x (1 + up)."""
-
-    def __post_init__(self) -> None:
-        within("up", self.up)
-        within("down", self.down, most=1.0)
-        within("least", self.least)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,30 +322,29 @@ class RiskMatrix(WholePoolModel):
 
         Cells run by price from the lowest, vols up, same, down; then the extended moves. Only `rows` are filled.
         """
-        catalogue = valuation.catalogue
-        underlying = catalogue.underlying[valuation.instrument[rows]]
+        catalogue, held = valuation.catalogue, valuation.instrument[rows]
+        underlying, option = catalogue.underlying[held], valuation.is_option[rows]
         span = self.price_range.column(catalogue)[underlying, None]
-        standard = np.repeat(span * bucket_moves(1.0, self.buckets), len(VOLS), axis=1)
+        near = span * bucket_moves(1.0, self.buckets)
         far = np.broadcast_to(np.array(self.extended_moves), (len(rows), len(self.extended_moves)))
-        option = valuation.is_option[rows]
-        move = np.hstack((standard, np.where(option[:, None], far, capped_moves(far, span))))
-        scale = np.zeros(len(rows))
-        scale[option] = self.tenor.factor(valuation.tau[rows[option]])
-        up = 1.0 + self.vol.column(catalogue, "up")[underlying] * scale
-        down = np.maximum(1.0 - self.vol.column(catalogue, "down")[underlying] * scale, 0.0)
-        iv = valuation.iv.copy()
-        iv[rows] = np.maximum(iv[rows], self.vol.column(catalogue, "least")[underlying])
-        vol = np.append(np.tile(np.arange(len(VOLS)), 2 * self.buckets + 1), np.zeros(len(self.extended_moves)))
-        pnl = np.empty(move.shape)
-        for k, (at, factor) in enumerate(
-            ((replace(valuation, iv=iv), up), (valuation, np.ones(len(rows))), (valuation, down))
-        ):
-            cells = np.flatnonzero(vol == k)
-            shocked = np.broadcast_to(factor[:, None], (len(rows), len(cells)))
-            pnl[:, cells] = at.unit_values(rows, np.ascontiguousarray(move[:, cells]), shocked)
-        pnl -= valuation.unit_values(rows, np.zeros((len(rows), 1)))
-        table = np.zeros((len(valuation.instrument), move.shape[1]))
-        table[rows] = pnl * valuation.settle_fx[rows, None]
+        pnl = np.empty((len(rows), self._standard + far.shape[1]))
+        n = np.flatnonzero(~option)
+        move = np.hstack((np.repeat(near[n], len(VOLS), axis=1), capped_moves(far[n], span[n])))
+        inverse, mark = catalogue.inverse[held[n], None], valuation.mark[rows[n], None]
+        size = catalogue.contract_size[held[n], None]
+        coins = size / np.where(inverse, mark, 1.0)
+        pnl[n] = np.where(inverse, coin_profit(coins, move), size * mark * move) * valuation.settle_fx[rows[n], None]
+        n = np.flatnonzero(option)
+        if len(n):
+            shocked = Options(valuation, rows[n], self.tenor, coins_at_moved_price=False)
+            up, down, least = (self.vol.column(catalogue, name)[underlying[n]] for name in ("up", "down", "least"))
+            raised = shocked.up(np.hstack((near[n], far[n])), up, least)
+            count = near.shape[1]
+            trio = (raised[:, :count], shocked.moved(near[n]), shocked.down(near[n], down))
+            pnl[n, : self._standard] = np.stack(trio, axis=2).reshape(len(n), -1)
+            pnl[n, self._standard :] = raised[:, count:]
+        table = np.zeros((len(valuation.instrument), pnl.shape[1]))
+        table[rows] = pnl
         return table
 
     @property
@@ -406,9 +387,8 @@ class _Groups:
             return share
         valuation, segment = self.portfolios.valuation, self.segments.of_leg[legs]
         years = valuation.tau[self.portfolios.leg_row[legs]]
-        key = np.stack((segment, np.unique(years, return_inverse=True)[1]), axis=1)
-        _, expiry = np.unique(key, axis=0, return_inverse=True)
-        expiry = expiry.ravel()
+        expiries, rank = np.unique(years, return_inverse=True)
+        _, expiry = np.unique(segment * len(expiries) + rank, return_inverse=True)
         net = group_sums(expiry, self.delta[legs], int(expiry.max()) + 1)
         least, annual = (self.column(self.model.roll, name)[segment] for name in ("least", "annual"))
         rate = roll_rate(years, least=least, annual=annual)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from crossmargin.instruments import Catalogue
-from crossmargin.margin.risk_matrix import VOLS, VolShock
+from crossmargin.margin.option_shocks import VOLS, Options
 from crossmargin.pricing import Valuation
-from crossmargin.scenarios import TenorScaling
 from crossmargin.units import FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from crossmargin.margin.risk_units import RiskUnits, TermShock
-
-_DAYS_A_YEAR = 365.0
-_LEAST_YEARS = 1e-9
-"""What is left to an option on its last day: its value is what it would pay."""
+    from crossmargin.margin.risk_units import RiskUnits
 
 
 class Scenarios:
@@ -80,65 +74,3 @@ class Scenarios:
         table = np.zeros((len(valuation.instrument), self.count))
         table[rows] = pnl
         return table
-
-
-class Options:
-    """What options gain in each kind of scenario, one contract a row, in the reporting currency."""
-
-    def __init__(self, valuation: Valuation, rows: IntArray, tenor: TenorScaling) -> None:
-        self.valuation, self.rows = valuation, rows
-        self.scale = tenor.factor(valuation.tau[rows])
-        self.in_coin = valuation.catalogue.inverse[valuation.instrument[rows], None]
-        self.fx = valuation.settle_fx[rows, None]
-        self.now = valuation.unit_values(rows, np.zeros((len(rows), 1)))
-
-    def _gain(self, valuation: Valuation, move: FloatArray, factor: FloatArray | None) -> FloatArray:
-        """Return the gain after a price move; what is paid in coin is worth the moved price."""
-        spread = None if factor is None else np.ascontiguousarray(np.broadcast_to(factor[:, None], move.shape))
-        after = valuation.unit_values(self.rows, move, spread)
-        return np.asarray((after * np.where(self.in_coin, 1.0 + move, 1.0) - self.now) * self.fx, dtype=np.float64)
-
-    def moved(self, move: FloatArray) -> FloatArray:
-        """Return the gain with vols held, in the shape of `move`."""
-        return self._gain(self.valuation, move, None)
-
-    def grid(self, move: FloatArray, shock: VolShock) -> FloatArray:
-        """Return the gain at every move with vols up, same, down, (n, 3 moves)."""
-        vol = self.valuation.iv.copy()
-        vol[self.rows] = np.maximum(vol[self.rows], shock.least)
-        up = self._gain(replace(self.valuation, iv=vol), move, 1.0 + shock.up * self.scale)
-        down = self._gain(self.valuation, move, np.maximum(1.0 - shock.down * self.scale, 0.0))
-        return np.stack((up, self.moved(move), down), axis=2).reshape(len(move), -1)
-
-    def later(self, days: float) -> FloatArray:
-        """Return the gain as time goes by, (n, 1)."""
-        before, tau, discount = self.valuation.tau[self.rows], self.valuation.tau.copy(), self.valuation.discount.copy()
-        tau[self.rows] = np.maximum(before - days / _DAYS_A_YEAR, np.minimum(_LEAST_YEARS, before))
-        # The rate stays: what is discounted is discounted for less time.
-        discount[self.rows] **= tau[self.rows] / before
-        later = replace(self.valuation, tau=tau, discount=discount)
-        return self._gain(later, np.zeros((len(self.rows), 1)), None)
-
-    def twisted(self, term: TermShock) -> FloatArray:
-        """Return the gain with near vols up and far ones down, and the reverse, (n, 2)."""
-        near = self.valuation.tau[self.rows] * _DAYS_A_YEAR <= term.front_days
-        up, down = 1.0 + term.up * self.scale, np.maximum(1.0 - term.down * self.scale, 0.0)
-        still = np.zeros((len(self.rows), 1))
-        return np.hstack(
-            [self._gain(self.valuation, still, np.where(near == first, up, down)) for first in (True, False)]
-        )
-
-    def carried(self, carry: FloatArray) -> FloatArray:
-        """Return the gain as carry changes, (n, 2): forwards x exp(carry), discounts / exp(carry)."""
-        gains = []
-        for column in carry.T:
-            factor = np.ones(len(self.valuation.tau))
-            factor[self.rows] = np.exp(column)
-            in_coin = self.valuation.catalogue.inverse[self.valuation.instrument]
-            shifted = replace(
-                self.valuation,
-                forward=self.valuation.forward * factor,
-                discount=np.where(in_coin, self.valuation.discount, self.valuation.discount / factor),
-            )
-            gains.append(self._gain(shifted, np.zeros((len(self.rows), 1)), None))
-        return np.hstack(gains)

@@ -19,9 +19,9 @@ from crossmargin.margin.depth import Buckets, Kind
 from crossmargin.margin.grid import american_options
 from crossmargin.margin.grouped import ByGroup, Ladder, within
 from crossmargin.margin.model import Portfolios, ScenarioSource, Terms, WorstScenarios
+from crossmargin.margin.option_shocks import VOLS, TermShock, VolShock
 from crossmargin.margin.parameters import check_classes
 from crossmargin.margin.peg import peg_charges
-from crossmargin.margin.risk_matrix import VOLS, VolShock
 from crossmargin.margin.risk_unit_scenarios import Scenarios
 from crossmargin.margin.segments import Segments
 from crossmargin.margin.sensitivities import unit_deltas
@@ -57,21 +57,6 @@ def spot_in_use(delta: FloatArray | float, spot: FloatArray | float) -> FloatArr
     """
     spot = np.asarray(spot, dtype=np.float64)
     return np.asarray(np.clip(-np.asarray(delta), np.minimum(spot, 0.0), np.maximum(spot, 0.0)), dtype=np.float64)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TermShock:
-    """Vols of near and far expiries that move against each other: relative, tenor-scaled."""
-
-    up: float
-    down: float
-    front_days: float
-    """Expiries up to here are near, those after it far."""
-
-    def __post_init__(self) -> None:
-        within("up", self.up)
-        within("down", self.down, most=1.0)
-        within("front_days", self.front_days)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

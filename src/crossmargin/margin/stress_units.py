@@ -18,10 +18,9 @@ from crossmargin.margin.depth import Buckets, Kind
 from crossmargin.margin.grid import american_options
 from crossmargin.margin.grouped import ByGroup, Ladder, within
 from crossmargin.margin.model import Portfolios, ScenarioSource, Terms, WorstScenarios
+from crossmargin.margin.option_shocks import VOLS, Options, VolShock
 from crossmargin.margin.parameters import check_classes
 from crossmargin.margin.peg import peg_charges
-from crossmargin.margin.risk_matrix import VOLS, VolShock
-from crossmargin.margin.risk_unit_scenarios import Options
 from crossmargin.margin.segments import Segments
 from crossmargin.margin.sensitivities import unit_deltas, unit_vegas
 from crossmargin.margin.short_options import ShortOptions
@@ -212,13 +211,18 @@ class StressUnits(WholePoolModel):
 
     def _futures(self, portfolios: Portfolios, units: Segments) -> FloatArray:
         """Return what each future and perpetual is charged for its size, (L,)."""
-        valuation, row = portfolios.valuation, portfolios.leg_row
-        catalogue, held = valuation.catalogue, portfolios.leg_instrument
-        inverse, mark = catalogue.inverse[held], valuation.mark[row]
-        units_held = portfolios.quantity * catalogue.contract_size[held] / np.where(inverse, mark, 1.0)
-        factor = self.contingencies.column(catalogue, "future")[units.block[units.of_leg]]
-        price = valuation.index[row] * valuation.quote_fx[row]
-        return np.where(portfolios.is_option, 0.0, futures_contingency(size=units_held, price=price, factor=factor))
+        legs = np.flatnonzero(~portfolios.is_option)
+        valuation, row = portfolios.valuation, portfolios.leg_row[legs]
+        catalogue, held = valuation.catalogue, portfolios.leg_instrument[legs]
+        coins = portfolios.quantity[legs] * catalogue.contract_size[held]
+        coins /= np.where(catalogue.inverse[held], valuation.mark[row], 1.0)
+        share = np.zeros(len(portfolios.leg_row))
+        share[legs] = futures_contingency(
+            size=coins,
+            price=valuation.index[row] * valuation.quote_fx[row],
+            factor=self.contingencies.column(catalogue, "future")[units.block[units.of_leg[legs]]],
+        )
+        return share
 
     def _dearest(self, units: Segments, stress: FloatArray, column: IntArray, symbols: list[str]) -> WorstScenarios:
         """Return each pool's group and scenario with the largest loss."""

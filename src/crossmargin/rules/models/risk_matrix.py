@@ -19,9 +19,9 @@ def _made(name: str) -> Callable[..., Any]:
     """Return what builds the class `name` of the model's file, imported when it is first needed."""
 
     def build(**values: float) -> Any:
-        from crossmargin.margin import risk_matrix
+        from crossmargin.margin import option_shocks, risk_matrix
 
-        return getattr(risk_matrix, name)(**values)
+        return getattr(risk_matrix if hasattr(risk_matrix, name) else option_shocks, name)(**values)
 
     return build
 

@@ -20,9 +20,9 @@ def _made(name: str) -> Callable[..., Any]:
     """Return what builds the class `name` of the models' files, imported when it is first needed."""
 
     def build(**values: Any) -> Any:
-        from crossmargin.margin import grouped, risk_matrix, risk_units
+        from crossmargin.margin import grouped, option_shocks, risk_units
 
-        home = next(room for room in (risk_units, risk_matrix, grouped) if hasattr(room, name))
+        home = next(room for room in (risk_units, option_shocks, grouped) if hasattr(room, name))
         return getattr(home, name)(**values)
 
     return build

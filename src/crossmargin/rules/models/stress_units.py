@@ -19,9 +19,9 @@ def _made(name: str) -> Callable[..., Any]:
     """Return what builds the class `name` of the models' files, imported when it is first needed."""
 
     def build(**values: Any) -> Any:
-        from crossmargin.margin import risk_matrix, stress_units
+        from crossmargin.margin import option_shocks, stress_units
 
-        return getattr(stress_units if hasattr(stress_units, name) else risk_matrix, name)(**values)
+        return getattr(stress_units if hasattr(stress_units, name) else option_shocks, name)(**values)
 
     return build
 

@@ -14,14 +14,13 @@ from crossmargin.errors import InputError
 from crossmargin.instruments import Future, Instrument, Perpetual, instrument_of, parse_symbol
 from crossmargin.margin import FutureRates, OptionRates, StandardOption
 from crossmargin.margin.grouped import ByGroup
+from crossmargin.margin.option_shocks import VOLS, VolShock
 from crossmargin.margin.risk_matrix import (
-    VOLS,
     DeltaShock,
     Extended,
     Offset,
     RiskMatrix,
     Roll,
-    VolShock,
     bucket_moves,
     capped_moves,
     coin_profit,
