@@ -8,15 +8,20 @@ Conventions. All amounts are in the reporting currency. equity = net value - hai
 option value where the rule book excludes it; requirements are held against the margin balance.
 """
 
+from crossmargin.standing.along import Along, betas, liquidation_along
 from crossmargin.standing.comparison import Cause, Compared, Comparison, Layers, causes, compare, layers
+from crossmargin.standing.distance import Breach, most_likely_breach
 from crossmargin.standing.document import Document, document
 from crossmargin.standing.greeks import Greeks, greeks
 from crossmargin.standing.isolation import isolated_margins
 from crossmargin.standing.liquidation import Liquidation, liquidation_prices
+from crossmargin.standing.order_size import OrderSize, max_order_size
 from crossmargin.standing.standing import Standing, Status, Worth, evaluate
 from crossmargin.standing.withdrawal import Withdrawable, withdrawable
 
 __all__ = [
+    "Along",
+    "Breach",
     "Cause",
     "Compared",
     "Comparison",
@@ -24,10 +29,12 @@ __all__ = [
     "Greeks",
     "Layers",
     "Liquidation",
+    "OrderSize",
     "Standing",
     "Status",
     "Withdrawable",
     "Worth",
+    "betas",
     "causes",
     "compare",
     "document",
@@ -35,6 +42,9 @@ __all__ = [
     "greeks",
     "isolated_margins",
     "layers",
+    "liquidation_along",
     "liquidation_prices",
+    "max_order_size",
+    "most_likely_breach",
     "withdrawable",
 ]
