@@ -35,6 +35,23 @@ class ByGroup:
         found = [self.of(catalogue.assets[catalogue.asset_number[asset.group]]) for asset in catalogue.assets]
         return np.array([getattr(one, name) if name else one for one in found], dtype=np.float64)
 
+    @property
+    def longest(self) -> int:
+        """Length of the longest parameter, of those that are tuples."""
+        return max(len(value) for _, value in self.entries())
+
+    def both_ways(self, catalogue: Catalogue) -> FloatArray:
+        """Return moves up and down by group of every asset, (assets, 2 longest + 1), lowest first.
+
+        For parameters that are tuples of moves above 0; shorter ones are padded with moves of 0.
+        """
+        table = np.zeros((len(catalogue.assets), 2 * self.longest + 1))
+        for a, asset in enumerate(catalogue.assets):
+            moves = self.of(catalogue.assets[catalogue.asset_number[asset.group]])
+            ups = np.concatenate((np.sort(moves), np.zeros(self.longest - len(moves))))
+            table[a] = np.concatenate((-ups[::-1], (0.0,), ups))
+        return table
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ladder:

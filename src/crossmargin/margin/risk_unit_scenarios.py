@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crossmargin.instruments import Catalogue
 from crossmargin.margin.option_shocks import VOLS, Options
 from crossmargin.pricing import Valuation
 from crossmargin.units import FloatArray, IntArray
@@ -20,7 +19,7 @@ class Scenarios:
 
     def __init__(self, model: RiskUnits) -> None:
         self.model = model
-        self.steps = max(len(moves) for _, moves in model.moves.entries())
+        self.steps = model.moves.longest
         prices = 2 * self.steps + 1
         self.spot = slice(0, prices * len(VOLS))
         self.extreme = slice(self.spot.stop, self.spot.stop + 2)
@@ -28,15 +27,6 @@ class Scenarios:
         self.vega = slice(self.theta.stop, self.theta.stop + 2)
         self.rates = slice(self.vega.stop, self.vega.stop + 2)
         self.count = self.rates.stop
-
-    def moves(self, catalogue: Catalogue) -> FloatArray:
-        """Return the price moves of MR1 by group of every asset, (assets, 2 steps + 1), lowest first, 0 for padding."""
-        table = np.zeros((len(catalogue.assets), 2 * self.steps + 1))
-        for a, asset in enumerate(catalogue.assets):
-            moves = self.model.moves.of(catalogue.assets[catalogue.asset_number[asset.group]])
-            ups = np.concatenate((np.sort(moves), np.zeros(self.steps - len(moves))))
-            table[a] = np.concatenate((-ups[::-1], (0.0,), ups))
-        return table
 
     def name(self, column: int) -> str:
         """Return what happens in a column, readable and distinct."""
@@ -53,7 +43,7 @@ class Scenarios:
         """
         catalogue = valuation.catalogue
         underlying = catalogue.underlying[valuation.instrument[rows]]
-        moves = self.moves(catalogue)[underlying]
+        moves = self.model.moves.both_ways(catalogue)[underlying]
         extreme = self.model.extreme.column(catalogue)[underlying, None] * np.array((-1.0, 1.0))
         tau = valuation.tau[rows]
         carry = np.where(np.isfinite(tau), tau, 0.0)[:, None] * self.model.rate_shock * np.array((-1.0, 1.0))

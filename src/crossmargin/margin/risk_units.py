@@ -278,7 +278,7 @@ class _Charges:
         """Return what a unit of value of the coins themselves gains in every column, (N, columns)."""
         at, block = self.scenarios, self.units.block
         moves = np.zeros((len(self.units), at.count))
-        moves[:, at.spot] = np.repeat(at.moves(self.catalogue)[block], len(VOLS), axis=1)
+        moves[:, at.spot] = np.repeat(self.model.moves.both_ways(self.catalogue)[block], len(VOLS), axis=1)
         moves[:, at.extreme] = self.model.extreme.column(self.catalogue)[block, None] * np.array((-1.0, 1.0))
         return moves
 

@@ -110,7 +110,7 @@ class StressUnits(WholePoolModel):
 
     def scenario_source(self, valuation: Valuation) -> ScenarioSource:
         """Return the grid: how many scenarios a group has at most."""
-        return ScenarioSource("grid", None, None, (2 * self._steps + 1) * len(VOLS))
+        return ScenarioSource("grid", None, None, (2 * self.moves.longest + 1) * len(VOLS))
 
     def charges(self, portfolios: Portfolios) -> PoolCharges:
         """Return what each pool owes, term by term."""
@@ -161,18 +161,10 @@ class StressUnits(WholePoolModel):
             worst=self._dearest(units, stress, column, [asset.symbol for asset in catalogue.assets]),
         )
 
-    @property
-    def _steps(self) -> int:
-        return max(len(moves) for _, moves in self.moves.entries())
-
     def _table(self, valuation: Valuation, rows: IntArray, delta: FloatArray) -> FloatArray:
         """Return the P&L of one contract under each move and vol, (valuation rows, columns); `rows` are filled."""
         catalogue = valuation.catalogue
-        moves = np.zeros((len(rows), 2 * self._steps + 1))
-        for k, a in enumerate(catalogue.underlying[valuation.instrument[rows]].tolist()):
-            known = self.moves.of(catalogue.assets[catalogue.asset_number[catalogue.assets[a].group]])
-            ups = np.concatenate((np.sort(known), np.zeros(self._steps - len(known))))
-            moves[k] = np.concatenate((-ups[::-1], (0.0,), ups))
+        moves = self.moves.both_ways(catalogue)[catalogue.underlying[valuation.instrument[rows]]]
         pnl = delta[rows, None] * np.repeat(moves, len(VOLS), axis=1)
         optional = np.flatnonzero(valuation.is_option[rows])
         if len(optional):
@@ -235,6 +227,6 @@ class StressUnits(WholePoolModel):
 
         def name(group: int, cell: int) -> str:
             step, vol = divmod(cell, len(VOLS))
-            return f"{symbols[group]} price step {step - self._steps:+d} vol {VOLS[vol]}"
+            return f"{symbols[group]} price step {step - self.moves.longest:+d} vol {VOLS[vol]}"
 
         return WorstScenarios(block=block, scenario=scenario, loss=loss, name=name)
