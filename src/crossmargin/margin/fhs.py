@@ -39,8 +39,8 @@ from crossmargin.scenarios import (
 from crossmargin.units import FloatArray, IntArray
 
 _OPTION = KINDS.index("option")
-_CELLS_AT_ONCE = 4_000_000
-"""Losses held at a time: pools are margined a few thousand at once, each the same whatever stands beside it."""
+_CELLS_AT_ONCE = 1_000_000
+"""Losses held at a time: pools are margined some hundreds at once, each the same whatever stands beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,6 +123,10 @@ class FilteredHistorical(WholePoolModel):
         """Return the American options held."""
         return american_options(portfolios)
 
+    def blocks(self, catalogue: Catalogue) -> IntArray:
+        """Return the number of each asset's liquidation group: groups add up."""
+        return _facts(self, catalogue).group
+
     def scenarios(self, valuation: Valuation) -> JointScenarios:
         """Return the joint scenarios of a market, and the report of where they come from."""
         return joint_scenarios(valuation, self.joint)
@@ -176,16 +180,23 @@ class FilteredHistorical(WholePoolModel):
         )
         if legs:
             self._liquidity(portfolios, facts, found)
-            table = self._table(portfolios)
-            for chunk in _chunks(portfolios, facts, table):
-                self._chunk(chunk, facts, table, found, shared=shared)
+            sets = self._sets(portfolios.valuation)
+            rows, scenarios = distinct(portfolios.leg_row, len(portfolios.valuation.instrument)), sets.width
+            at_once = max(1, _CELLS_AT_ONCE // max(1, scenarios))
+            # A few contracts are valued once for everybody; where every leg has its own price, some pools at a time.
+            table = self._table(portfolios, sets, rows) if len(rows) <= at_once else None
+            for chunk in _chunks(portfolios, facts, at_once):
+                of_chunk = table
+                if of_chunk is None:
+                    rows = distinct(portfolios.leg_row[chunk.leg], len(portfolios.valuation.instrument))
+                    of_chunk = self._table(portfolios, sets, rows)
+                self._chunk(chunk, facts, of_chunk, found, shared=shared)
         return found
 
     def _chunk(self, chunk: _Chunk, facts: _Facts, table: _Table, found: _Margined, *, shared: bool) -> None:
         """Add the market risk and compression error of some pools to what is found."""
-        alone = _losses(
-            chunk.start, chunk.row, chunk.quantity, chunk.settle, chunk.unsettled, table.pnl, table.asset_move
-        )
+        row = table.of_row[chunk.row]
+        alone = _losses(chunk.start, row, chunk.quantity, chunk.settle, chunk.unsettled, table.pnl, table.asset_move)
         together = _sums(alone, chunk.first_of_group)
         apart, whole = (self._risk(loss, table, weights=shared) for loss in (alone, together))
         of_group = np.repeat(np.arange(len(chunk.first_of_group)), np.diff(np.append(chunk.first_of_group, len(alone))))
@@ -225,7 +236,7 @@ class FilteredHistorical(WholePoolModel):
             weight[:, table.ordinary] -= error_weight
         found.leg_share[chunk.leg] += _leg_shares(
             chunk.start,
-            chunk.row,
+            row,
             chunk.quantity,
             chunk.settle,
             chunk.unsettled,
@@ -255,31 +266,34 @@ class FilteredHistorical(WholePoolModel):
         a_unit = np.divide(cost, net, out=np.zeros_like(net), where=net != 0.0)
         found.leg_share[:] += delta * a_unit[at]
 
-    def _table(self, portfolios: Portfolios) -> _Table:
-        """Return the P&L of everything held in the ordinary, stressed and long-run scenarios, side by side."""
-        valuation = portfolios.valuation
+    def _sets(self, valuation: Valuation) -> _Sets:
+        """Return the ordinary, stressed and long-run scenarios; the last only where the floor asks for them."""
         joint = self.scenarios(valuation)
-        rows = distinct(portfolios.leg_row, len(valuation.instrument))
         sets = [joint.ordinary, joint.stressed]
-        arrays = [risk_array(valuation, scenarios, rows) for scenarios in sets]
         if self.risk.tool == "floor" and joint.report.source == "history":
-            arrays.append(risk_array(valuation, self._long_run(valuation, joint), rows))
-        sizes = [array.pnl.shape[1] for array in arrays] + [0] * (3 - len(arrays))
+            sets.append(self._long_run(valuation, joint))
+        sizes = [len(scenarios) for scenarios in sets] + [0] * (3 - len(sets))
         edges = np.concatenate(([0], np.cumsum(sizes))).tolist()
-        pnl, moves = [array.pnl for array in arrays], [array.asset_move for array in arrays]
-        full = bool(self.compression_points)
-        if full:
-            pnl.append(pnl[0])
-            moves.append(moves[0])
-            pnl[0] = _compressed(valuation, arrays[0], self.compression_points)
+        full = len(joint.ordinary) if self.compression_points else 0
+        columns = tuple(slice(low, high) for low, high in pairwise(edges))
+        return _Sets(sets=tuple(sets), columns=columns, width=edges[-1] + full)
+
+    def _table(self, portfolios: Portfolios, sets: _Sets, rows: IntArray) -> _Table:
+        """Return the P&L of one contract of `rows` in all scenarios side by side."""
+        valuation = portfolios.valuation
+        pnl = np.empty((len(rows), sets.width))
+        moves = np.zeros((len(valuation.catalogue.assets), sets.width))
+        for scenarios, columns in zip(sets.sets, sets.columns, strict=False):
+            array = risk_array(valuation, scenarios, rows)
+            pnl[:, columns], moves[:, columns] = array.pnl, array.asset_move
+            if self.compression_points and columns.start == 0:
+                again = slice(sets.columns[-1].stop, sets.width)
+                pnl[:, again], moves[:, again] = array.pnl, array.asset_move
+                pnl[:, columns] = _compressed(valuation, array, self.compression_points)
         of_row = np.full(len(valuation.instrument), -1, dtype=np.int64)
         of_row[rows] = np.arange(len(rows))
         return _Table(
-            pnl=np.ascontiguousarray(np.hstack(pnl)),
-            asset_move=np.ascontiguousarray(np.hstack(moves)),
-            of_row=of_row[portfolios.leg_row],
-            columns=tuple(slice(low, high) for low, high in pairwise(edges)),
-            full=full,
+            pnl=pnl, asset_move=moves, of_row=of_row, columns=sets.columns, full=bool(self.compression_points)
         )
 
     def _long_run(self, valuation: Valuation, joint: JointScenarios) -> ScenarioSet:
@@ -383,7 +397,7 @@ class _Table:
     asset_move: FloatArray
     """(assets, S)"""
     of_row: IntArray
-    """(L,) row of each leg."""
+    """(valuation rows,) row of each, -1 where it is not in the table."""
     columns: tuple[slice, ...]
     """Of the ordinary, stressed and long-run scenarios."""
     full: bool
@@ -403,6 +417,14 @@ class _Table:
         return int(self.columns[1].stop)
 
 
+class _Sets(NamedTuple):
+    sets: tuple[ScenarioSet, ...]
+    columns: tuple[slice, ...]
+    """Of the ordinary, stressed and long-run scenarios."""
+    width: int
+    """Columns in all; where options are compressed, the ordinary ones once more."""
+
+
 class _Margined(NamedTuple):
     parts: dict[str, FloatArray]
     """Term -> amount, (P,)."""
@@ -420,6 +442,7 @@ class _Chunk:
     start: IntArray
     """(n + 1,)"""
     row: IntArray
+    """(l,) row in the valuation."""
     quantity: FloatArray
     settle: IntArray
     unsettled: FloatArray
@@ -432,7 +455,7 @@ class _Chunk:
     """(g,)"""
 
 
-def _chunks(portfolios: Portfolios, facts: _Facts, table: _Table) -> Iterator[_Chunk]:
+def _chunks(portfolios: Portfolios, facts: _Facts, at_once: int) -> Iterator[_Chunk]:
     pools, valuation = portfolios.pools, portfolios.valuation
     terms = valuation.catalogue
     assets = len(terms.assets)
@@ -441,7 +464,6 @@ def _chunks(portfolios: Portfolios, facts: _Facts, table: _Table) -> Iterator[_C
     key = (pools.leg_pool * len(facts.names) + facts.group[underlying]) * assets + facts.product[underlying]
     order = np.argsort(key, kind="stable")
     unsettled = -portfolios.entry_value * portfolios.legs(valuation.settle_fx)
-    at_once = max(1, _CELLS_AT_ONCE // max(1, table.pnl.shape[1]))
     # Pools until they have so many legs together; at least one.
     ends = pools.leg_start
     low = 0
@@ -459,7 +481,7 @@ def _chunks(portfolios: Portfolios, facts: _Facts, table: _Table) -> Iterator[_C
         yield _Chunk(
             leg=leg,
             start=np.append(first, len(leg)).astype(np.int64),
-            row=table.of_row[leg],
+            row=portfolios.leg_row[leg],
             quantity=portfolios.quantity[leg],
             settle=terms.settle[instrument],
             unsettled=unsettled[leg],

@@ -91,11 +91,11 @@ class TailRisk:
         Without `weights`, which take longer than all the rest, those of the answer are 0.
         """
         tail = self._tail(ordinary, self.confidence)
-        windows = min(self.sub_windows, ordinary.shape[1])
-        parts = [self._tail(part, self.confidence) for part in np.array_split(ordinary, windows, axis=1)]
-        broken = correlation_break(
-            tail, np.mean(parts, axis=0), self.break_factor, least=self.break_least, most=self.break_most
-        )
+        mean = tail
+        if self.break_factor > 0.0 and self.break_most > 0.0 and self.sub_windows > 1:
+            parts = np.array_split(ordinary, min(self.sub_windows, ordinary.shape[1]), axis=1)
+            mean = np.mean([self._tail(part, self.confidence) for part in parts], axis=0)
+        broken = correlation_break(tail, mean, self.break_factor, least=self.break_least, most=self.break_most)
         base, bad = tail + broken, self._tail(stressed, self.stress_confidence)
         share = {
             "none": np.zeros_like(base),
