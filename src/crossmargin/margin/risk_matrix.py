@@ -208,8 +208,7 @@ class RiskMatrix(WholePoolModel):
     Claims P1, P7 (an opposite position cancels), P10, P11, P13. Up to rounding, before the dampener, the cap of
     offsets and the delta shock also P2, P3, P4, P5, P6 and P8; with them none of those is claimed: a dampener is
     given once to a book and twice to its halves, the delta shock grows with the square of size. P12: continuous but
-    for rounding. P14: not in size of options, whose vol floor may shift the worst cell only outward; of delta-one
-    positions yes; splitting an account may save delta shock and gain a dampener.
+    for rounding. P14: a larger future never owes less; splitting an account may save delta shock and gain a dampener.
     """
 
     price_range: ByGroup
