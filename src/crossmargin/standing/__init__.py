@@ -13,6 +13,7 @@ from crossmargin.standing.comparison import Cause, Compared, Comparison, Layers,
 from crossmargin.standing.distance import Breach, most_likely_breach
 from crossmargin.standing.document import Document, document
 from crossmargin.standing.greeks import Greeks, greeks
+from crossmargin.standing.groups import GroupMargins, group_margins
 from crossmargin.standing.isolation import isolated_margins
 from crossmargin.standing.liquidation import Liquidation, liquidation_prices
 from crossmargin.standing.order_size import OrderSize, max_order_size
@@ -27,6 +28,7 @@ __all__ = [
     "Comparison",
     "Document",
     "Greeks",
+    "GroupMargins",
     "Layers",
     "Liquidation",
     "OrderSize",
@@ -40,6 +42,7 @@ __all__ = [
     "document",
     "evaluate",
     "greeks",
+    "group_margins",
     "isolated_margins",
     "layers",
     "liquidation_along",
