@@ -15,6 +15,8 @@ from crossmargin.margin.historical import Historical
 from crossmargin.market import History, Market
 from crossmargin.scenarios import GridShape
 from crossmargin.standing import isolated_margins
+from tests.margin.test_fhs import MODEL as FHS
+from tests.margin.test_sensitivity_margin import MODEL as SENSITIVITIES
 from tests.strategies import (
     BRACKETS,
     EXPECTED_SHORTFALL,
@@ -60,6 +62,8 @@ MODELS = {
     "var": (VALUE_AT_RISK, INSTRUMENTS),
     "brackets": (BRACKETS, FUTURES),
     "standard": (STANDARD, POSITIVE),
+    "fhs": (FHS, INSTRUMENTS),
+    "sensitivities": (SENSITIVITIES, INSTRUMENTS),
 }
 RULES = {name: rules_of(model, haircuts=PLAIN) for name, (model, _) in MODELS.items()}
 COHERENT = ("grid", "es", "filtered es")
