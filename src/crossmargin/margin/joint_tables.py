@@ -10,7 +10,16 @@ from crossmargin.instruments import Catalogue
 from crossmargin.margin.exposures import RiskTable
 from crossmargin.pricing import Valuation
 from crossmargin.ragged import distinct
-from crossmargin.scenarios import GridShape, JointScenarios, Moves, ScenarioSet, asset_moves, followers, revalue
+from crossmargin.scenarios import (
+    GridShape,
+    JointScenarios,
+    Moves,
+    ScenarioSet,
+    ToldInPrices,
+    asset_moves,
+    followers,
+    revalue,
+)
 from crossmargin.units import FloatArray, IntArray
 
 
@@ -161,6 +170,11 @@ def _of_set(valuation: Valuation, scenarios: ScenarioSet) -> Moves:
     if scenarios.any_floor is not None:
         floor = np.zeros(len(factor))
         floor[known] = scenarios.any_floor[factor[known]]
+    told = None
+    if scenarios.told is not None:
+        difference = np.full(price.shape, np.nan)
+        difference[known] = scenarios.told.difference[factor[known]]
+        told = ToldInPrices(difference=difference, most=scenarios.told.most)
     none = np.zeros(0, dtype=np.int64)
     return Moves(
         price=price,
@@ -170,6 +184,7 @@ def _of_set(valuation: Valuation, scenarios: ScenarioSet) -> Moves:
         vol_factor=vol_factor,
         tenor=scenarios.tenor,
         any_floor=floor,
+        told=told,
     )
 
 
@@ -206,4 +221,5 @@ def _aimed(moves: Moves, underlying: IntArray, settle: IntArray) -> Moves:
         vol_factor=moves.vol_factor,
         tenor=moves.tenor,
         any_floor=moves.any_floor,
+        told=moves.told,
     )

@@ -21,7 +21,7 @@ from crossmargin.scenarios.joint import JointParameters, JointScenarios, MarketF
 from crossmargin.scenarios.proxy import StandIn, completed
 from crossmargin.scenarios.reference import ReferenceSet, Vols, VolUsed, reference, reference_set
 from crossmargin.scenarios.risk_array import Moves, RiskArray, asset_moves, followers, revalue, risk_array
-from crossmargin.scenarios.scenario_set import ScenarioSet, TenorScaling
+from crossmargin.scenarios.scenario_set import ScenarioSet, TenorScaling, ToldInPrices
 from crossmargin.scenarios.table import scenario_table
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "StandIn",
     "StressFacts",
     "TenorScaling",
+    "ToldInPrices",
     "VolUsed",
     "Vols",
     "asset_moves",

@@ -11,7 +11,7 @@ from crossmargin.errors import InvalidMarket
 from crossmargin.instruments import ASSET_CLASSES, asset_class_of
 from crossmargin.scenarios import shipped
 from crossmargin.scenarios.history import VOL_SUFFIX
-from crossmargin.scenarios.scenario_set import ScenarioSet
+from crossmargin.scenarios.scenario_set import ScenarioSet, ToldInPrices
 from crossmargin.units import BoolArray, FloatArray
 
 MIRROR_LARGEST = 2.0
@@ -218,17 +218,22 @@ def stressed(
     places = [_places(facts, name, leader, classes) for name, leader in zip(wanted, leaders, strict=True)]
     ids: list[str] = []
     moves: list[FloatArray] = []
+    nothing = np.full(len(wanted), np.nan)
+    differences: list[FloatArray] = []
+    most: list[float] = []
 
-    def add(name: str, move: FloatArray) -> None:
+    def add(name: str, move: FloatArray, difference: FloatArray = nothing, gain: float = np.inf) -> None:
         ids.append(name)
         moves.append(_possible(move, absolute))
+        differences.append(difference)
+        most.append(gain)
 
     for day, figures in facts.crashes.items():
-        move = _day(facts, figures, wanted, classes, places, base)
-        add(day, move)
-        add(f"{day} mirrored", np.minimum(-move, facts.gain_largest))
+        move, difference = _day(facts, figures, wanted, classes, places, base)
+        add(day, move, difference)
+        add(f"{day} mirrored", np.minimum(-move, facts.gain_largest), -difference, facts.gain_largest)
     for day, squeeze in facts.squeezes.items():
-        add(f"{day} squeeze", _day(facts, squeeze, wanted, classes, places, base))
+        add(f"{day} squeeze", *_day(facts, squeeze, wanted, classes, places, base))
     for leader in dict.fromkeys(leaders):
         first = wanted[leaders.index(leader)]
         jump = facts.jump_of(leader, classes.get(leader, classes[first]))
@@ -240,12 +245,14 @@ def stressed(
         with_it = np.array([leader in falling for leader in leaders], dtype=np.float64)
         for value in facts.depegs:
             add(f"{coin} at {value:.2f}", (value - 1.0) * with_it)
+    told = np.array(differences, dtype=np.float64).reshape(len(ids), len(wanted)).T.copy()
     return ScenarioSet(
         ids=tuple(ids),
         factors=wanted,
         move=np.array(moves, dtype=np.float64).reshape(len(ids), len(wanted)).T.copy(),
         weight=np.ones(len(ids)),
         any_floor=floor,
+        told=ToldInPrices(difference=told, most=np.array(most)) if np.isfinite(told).any() else None,
         source="stress",
     )
 
@@ -263,21 +270,23 @@ def _day(
     classes: Mapping[str, str],
     places: Sequence[tuple[str, ...]],
     base: FloatArray,
-) -> FloatArray:
-    """Return what each name does on a day, (N,)."""
+) -> tuple[FloatArray, FloatArray]:
+    """Return what each name does on a day, and the difference where that is told in prices, else NaN; each (N,)."""
     simple = {name: figure.simple if isinstance(figure, PriceMove) else figure for name, figure in figures.items()}
     worst = _worst_of_class(simple, {name: facts.known_class(name) for name in simple})
     move = np.array([worst.get(classes[name], 0.0) for name in wanted])
+    difference = np.full(len(wanted), np.nan)
     for k, looked_up in enumerate(places):
         known = next((name for name in looked_up if name in figures), None)
         if known is None:
             continue
         figure = figures[known]
         if isinstance(figure, PriceMove) and base[k] > 0.0:
-            move[k] = (figure.after - figure.before) / base[k]
+            difference[k] = figure.after - figure.before
+            move[k] = difference[k] / base[k]
         else:
             move[k] = simple[known]
-    return move
+    return move, difference
 
 
 def _possible(move: FloatArray, absolute: BoolArray) -> FloatArray:

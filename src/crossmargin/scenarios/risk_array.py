@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossmargin.pricing import LEAST_PRICE_FACTOR, Valuation
-from crossmargin.scenarios.scenario_set import ScenarioSet, TenorScaling
+from crossmargin.scenarios.scenario_set import ScenarioSet, TenorScaling, ToldInPrices
 from crossmargin.units import FloatArray, IntArray
 
 _CELLS_AT_ONCE = 50_000
@@ -46,6 +46,8 @@ class Moves:
     tenor: TenorScaling | None = None
     any_floor: FloatArray | None = None
     """(F,) given: moves where the domain is `any` are fractions of max(|index|, this floor)."""
+    told: ToldInPrices | None = None
+    """Given: some moves are differences of prices."""
 
 
 def revalue(valuation: Valuation, rows: IntArray, moves: Moves) -> FloatArray:
@@ -70,6 +72,8 @@ def _revalue(valuation: Valuation, rows: IntArray, moves: Moves, of_price: IntAr
         absolute = np.flatnonzero(terms.any_domain[valuation.instrument[rows]] & (of_price >= 0))
         floor = moves.any_floor[of_price[absolute]]
         move[absolute] *= np.maximum(np.abs(valuation.index[rows[absolute]]), floor)[:, None]
+    if moves.told is not None:
+        _put_differences(move, valuation, rows, moves, moves.told, of_price)
     vol_factor = None
     tau = valuation.tau[rows]
     if moves.vol_factor is not None and np.isfinite(tau).any():
@@ -85,6 +89,23 @@ def _revalue(valuation: Valuation, rows: IntArray, moves: Moves, of_price: IntAr
     after -= before
     after *= valuation.settle_fx[rows, None]
     return after
+
+
+def _put_differences(
+    move: FloatArray, valuation: Valuation, rows: IntArray, moves: Moves, told: ToldInPrices, of_price: IntArray
+) -> None:
+    """Put the moves that are told as differences of prices into `move` (n, S), in place, at each row's own index."""
+    some = np.asarray(np.isfinite(told.difference).any(axis=1), dtype=np.bool_)
+    at = np.flatnonzero((of_price >= 0) & some[of_price])
+    if not len(at):
+        return
+    any_domain = valuation.catalogue.any_domain[valuation.instrument[rows[at]]]
+    index = np.abs(valuation.index[rows[at]])
+    floor = np.zeros(len(at)) if moves.any_floor is None else moves.any_floor[of_price[at]]
+    level = np.where(any_domain, np.maximum(index, floor), index)[:, None]
+    difference = np.minimum(told.difference[of_price[at]], told.most * level)
+    difference = np.where(any_domain[:, None], difference, np.maximum(difference / level, -1.0))
+    move[at] = np.where(np.isnan(difference), move[at], difference)
 
 
 def _looked_up(table: FloatArray, row: IntArray, missing: float) -> FloatArray:
@@ -120,6 +141,7 @@ def risk_array(valuation: Valuation, scenarios: ScenarioSet, rows: IntArray | No
             vol_factor=scenarios.vol_factor,
             tenor=scenarios.tenor,
             any_floor=scenarios.any_floor,
+            told=scenarios.told,
         ),
     )
     with np.errstate(invalid="ignore"):

@@ -31,6 +31,16 @@ class TenorScaling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ToldInPrices:
+    """Moves known as differences of prices, whatever the price is when they are made. Shapes as in `ScenarioSet`."""
+
+    difference: FloatArray
+    """(F, S) price units; NaN where a move is told as a fraction."""
+    most: FloatArray
+    """(S,) largest gain, a fraction of the price then; infinite where gains have no limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScenarioSet:
     """Joint moves of risk factors. Shapes: S scenarios, F factors."""
 
@@ -48,6 +58,8 @@ class ScenarioSet:
     """Scales vol shocks with time to expiry; None: the same for all."""
     any_floor: FloatArray | None = None
     """(F,) given: moves where the domain is `any` are fractions of max(|index|, this floor in price units)."""
+    told: ToldInPrices | None = None
+    """Given: some of the moves are these differences, which `move` states at the price of now."""
     name: str = ""
     """What the set is about: the group of a grid, the name of a stress."""
     source: str
