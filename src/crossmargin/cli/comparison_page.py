@@ -90,8 +90,8 @@ def _bar(row: Entry, k: int, most: float) -> str:
 
 
 def _table(entry: Entry, currency: str) -> str:
-    head = ("Rule book", "Maintenance", "Initial", f"Balance {currency}", "Used", "Alone", "Within", "Between")
-    head = (*head, "Collateral", "Status")
+    figures = ("Maintenance", "Initial", f"Balance {currency}", "Used", "Alone", "Within", "Between", "Collateral")
+    head = ("Rule book", *figures, "Status")
     return (
         f"<table><thead><tr>{''.join(f'<th>{escape(name)}</th>' for name in head)}</tr></thead><tbody>"
         f"{''.join(_rows(entry))}</tbody></table>"

@@ -91,16 +91,9 @@ def tails(
     """
     count = len(segments.low)
     tail = measure.tail(ordinary)
-    found = (
-        np.zeros(count),
-        np.zeros(count),
-        np.zeros(count),
-        np.zeros(count),
-        np.full(count, -1),
-        np.full((count, ceil(tail)), -1),
-        np.full(count, -1),
-        np.full(count, -1),
-    )
+    shortfall, core, grid, peak = (np.zeros(count) for _ in range(4))
+    peak_at, stress_at, cell_at = (np.full(count, -1) for _ in range(3))
+    tail_at = np.full((count, ceil(tail)), -1)
     beside = np.zeros((0, pnl.shape[1])) if extra is None else extra
     beside_of = np.full(count, -1) if extra_of is None else extra_of
 
@@ -121,12 +114,27 @@ def tails(
             measure.stress_weight,
             beside,
             beside_of[part],
-            *(column[part] for column in found),
+            shortfall[part],
+            core[part],
+            grid[part],
+            peak[part],
+            peak_at[part],
+            tail_at[part],
+            stress_at[part],
+            cell_at[part],
         )
 
     in_parts(count, run, least=_SEGMENTS_LEAST)
-    names = ("shortfall", "core", "grid", "peak", "peak_at", "tail_at", "stress_at", "cell_at")
-    return Tails(**dict(zip(names, found, strict=True)))
+    return Tails(
+        shortfall=shortfall,
+        core=core,
+        grid=grid,
+        peak=peak,
+        peak_at=peak_at,
+        tail_at=tail_at,
+        stress_at=stress_at,
+        cell_at=cell_at,
+    )
 
 
 def tail_shares(

@@ -18,6 +18,7 @@ from crossmargin.standing.isolation import isolated_margins
 from crossmargin.standing.liquidation import Liquidation, liquidation_prices
 from crossmargin.standing.order_size import OrderSize, max_order_size
 from crossmargin.standing.standing import Standing, Status, Worth, evaluate
+from crossmargin.standing.tick import after_tick
 from crossmargin.standing.withdrawal import Withdrawable, withdrawable
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Status",
     "Withdrawable",
     "Worth",
+    "after_tick",
     "betas",
     "causes",
     "compare",

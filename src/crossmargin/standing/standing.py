@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -110,6 +111,17 @@ def evaluate(book: Book, market: Market, rules: Rules) -> Standing:
     Raises MissingPrice for a price that is needed and absent (naming the accounts), NotMargined for instruments
     the rule book does not take, InvalidMarket for prices that cannot be and for held instruments that expired.
     """
+    return stood(book, market, rules, pools_of(book), lambda portfolios: rules.model.requirement(portfolios))
+
+
+def stood(
+    book: Book,
+    market: Market,
+    rules: Rules,
+    pooled: tuple[Pools, PoolMap],
+    required: Callable[[Portfolios], Requirement],
+) -> Standing:
+    """Return the standing of `pooled`, the pools of `book`; `required` says what they must have."""
     catalogue = with_currency(book.catalogue, market.currency)
     if catalogue is not book.catalogue:
         raise NotMargined(
@@ -129,7 +141,7 @@ def evaluate(book: Book, market: Market, rules: Rules) -> Standing:
         assets=assets,
         holders=lambda instrument, asset: book.holders(instrument=instrument, asset=asset),
     )
-    pools, where = pools_of(book)
+    pools, where = pooled
     weight = collateral_weights(book, pools, where, rules)
     portfolios, counted = portfolios_of(
         pools,
@@ -155,7 +167,7 @@ def evaluate(book: Book, market: Market, rules: Rules) -> Standing:
             f"instruments it knows: {rules.name} has no rule for these",
         )
     worth = worth_of(portfolios, counted)
-    requirement = rules.model.requirement(portfolios)
+    requirement = required(portfolios)
     initial = requirement.initial + worth.initial_only
     return Standing(
         book=book,
