@@ -229,9 +229,18 @@ class DepthCharge:
 
     @classmethod
     def of(
-        cls, rows: Buckets, size: FloatArray, depth: Depth, left_out: IntArray | None = None, sets: int = 1
+        cls,
+        rows: Buckets,
+        size: FloatArray,
+        depth: Depth,
+        left_out: IntArray | None = None,
+        sets: int = 1,
+        *,
+        scale: FloatArray | None = None,
     ) -> DepthCharge:
         """Return the charge at the owner sizes `size` (N,) that `OwnerSizes` gave for `rows`.
+
+        `scale` (N,) multiplies the depth's adverse move: 1 unless prices are not those it was stated at.
 
         N_b is the same for every set W of things left out. With it held the charge is convex and homogeneous in
         the pool, so it is sub-additive: a pool owes no more than its parts do at the same N_b.
@@ -245,6 +254,8 @@ class DepthCharge:
         """
         net, gross = rows.nets(left_out, sets)
         rate = depth.rate(rows.bucket, size)
+        if scale is not None:
+            rate = rate * scale
         amount = depth.half_spread[rows.bucket][:, None] * gross + np.abs(net) * rate[:, None]
         return cls(rows=rows, amount=amount, net=net, rate=rate, depth=depth)
 
