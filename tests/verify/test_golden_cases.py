@@ -21,6 +21,8 @@ PUBLISHED = {
     "derive_standard.json": 39,
     "derive_portfolio.json": 46,
     "derive_portfolio_v1.json": 33,
+    "span_tims.json": 7,
+    "strategy.json": 11,
 }
 
 
