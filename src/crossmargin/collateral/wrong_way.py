@@ -83,6 +83,10 @@ class WrongWay:
         belong to several owners; by default each has its one. What a group holds of an asset is the sum over the
         pools it has part in of all positive balances, wherever they are; debts do not reduce it.
         """
+        known = {*self.own_tokens, *self.supply}
+        if not any(asset.issuer or asset.symbol in known for asset in catalogue.assets):
+            none = np.full(len(pools.balance_asset), int(Reason.NONE), dtype=np.int64)
+            return WrongWayBalances(multiplier=np.ones(len(none)), reason=none)
         party, issuer = self._parties(catalogue, owners)
         pool, owner = (np.arange(pools.count), pools.owner) if members is None else members
         order = np.argsort(pool, kind="stable")
