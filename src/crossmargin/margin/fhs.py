@@ -181,31 +181,33 @@ class FilteredHistorical(WholePoolModel):
         if legs:
             self._liquidity(portfolios, facts, found)
             sets = self._sets(portfolios.valuation)
-            rows, scenarios = distinct(portfolios.leg_row, len(portfolios.valuation.instrument)), sets.width
-            at_once = max(1, _CELLS_AT_ONCE // max(1, scenarios))
-            # A few contracts are valued once for everybody; where every leg has its own price, some pools at a time.
+            rows, at_once = (
+                distinct(portfolios.leg_row, len(valuation.instrument)),
+                max(1, _CELLS_AT_ONCE // sets.width),
+            )
+            # A few contracts are valued once for everybody; where every leg has its own price, some legs at a time.
             table = self._table(portfolios, sets, rows) if len(rows) <= at_once else None
             for chunk in _chunks(portfolios, facts, at_once):
-                of_chunk = table
-                if of_chunk is None:
-                    rows = distinct(portfolios.leg_row[chunk.leg], len(portfolios.valuation.instrument))
-                    of_chunk = self._table(portfolios, sets, rows)
-                self._chunk(chunk, facts, of_chunk, found, shared=shared)
+                pieces = _Pieces(self, portfolios, sets, chunk, table, at_once)
+                self._chunk(chunk, facts, sets, pieces, found, shared=shared)
         return found
 
-    def _chunk(self, chunk: _Chunk, facts: _Facts, table: _Table, found: _Margined, *, shared: bool) -> None:
+    def _chunk(
+        self, chunk: _Chunk, facts: _Facts, sets: _Sets, pieces: _Pieces, found: _Margined, *, shared: bool
+    ) -> None:
         """Add the market risk and compression error of some pools to what is found."""
-        row = table.of_row[chunk.row]
-        alone = _losses(chunk.start, row, chunk.quantity, chunk.settle, chunk.unsettled, table.pnl, table.asset_move)
+        alone = np.zeros((len(chunk.start) - 1, sets.width))
+        for piece, table in pieces:
+            _add_losses(*chunk.legs(piece, table), table.pnl, table.asset_move, alone)
         together = _sums(alone, chunk.first_of_group)
-        apart, whole = (self._risk(loss, table, weights=shared) for loss in (alone, together))
+        apart, whole = (self._risk(loss, sets, weights=shared) for loss in (alone, together))
         of_group = np.repeat(np.arange(len(chunk.first_of_group)), np.diff(np.append(chunk.first_of_group, len(alone))))
         sum_apart = group_sums(of_group, apart.total, len(together))
         total = capped(whole.total, sum_apart, self.offset_cap)
         error, error_weight = np.zeros(len(together)), np.zeros((len(together), 0))
-        if table.full:
-            compressed = together[:, table.ordinary]
-            full = together[:, table.full_columns]
+        if sets.full:
+            compressed = together[:, sets.ordinary]
+            full = together[:, sets.full_columns]
             error, error_weight = compression_error(full, compressed, self.compression_confidence)
         amounts = {
             "tail": whole.tail,
@@ -222,31 +224,25 @@ class FilteredHistorical(WholePoolModel):
         if not shared:
             return
         pool, first = np.unique(chunk.pool_of_group, return_index=True)
-        of_pool = _sums(together[:, : table.margin_columns], first)
+        of_pool = _sums(together[:, : sets.margin_columns], first)
         worst = np.argmax(of_pool, axis=1)
         found.worst[pool], found.worst_loss[pool] = worst, of_pool[np.arange(len(pool)), worst]
         limited = (total > whole.total)[:, None]
         weight = np.zeros((len(together), alone.shape[1]))
         own = np.zeros_like(alone)
-        for k, columns in enumerate(table.columns):
+        for k, columns in enumerate(sets.columns):
             weight[:, columns] = np.where(limited, self.offset_cap, 1.0) * whole.weight[k]
             own[:, columns] = np.where(limited[of_group], 1.0 - self.offset_cap, 0.0) * apart.weight[k]
-        if table.full:
-            weight[:, table.full_columns] += error_weight
-            weight[:, table.ordinary] -= error_weight
-        found.leg_share[chunk.leg] += _leg_shares(
-            chunk.start,
-            row,
-            chunk.quantity,
-            chunk.settle,
-            chunk.unsettled,
-            table.pnl,
-            table.asset_move,
-            weight[of_group] + own,
-        )
+        if sets.full:
+            weight[:, sets.full_columns] += error_weight
+            weight[:, sets.ordinary] -= error_weight
+        own += weight[of_group]
+        for piece, table in pieces:
+            share = _leg_shares(*chunk.legs(piece, table), table.pnl, table.asset_move, own)
+            found.leg_share[chunk.leg[piece]] += share
 
-    def _risk(self, loss: FloatArray, table: _Table, *, weights: bool) -> MarketRisk:
-        ordinary, stressed, long_run = (loss[:, columns] for columns in table.columns)
+    def _risk(self, loss: FloatArray, sets: _Sets, *, weights: bool) -> MarketRisk:
+        ordinary, stressed, long_run = (loss[:, columns] for columns in sets.columns)
         return self.risk.of(ordinary, stressed, long_run, weights=weights)
 
     def _liquidity(self, portfolios: Portfolios, facts: _Facts, found: _Margined) -> None:
@@ -286,15 +282,12 @@ class FilteredHistorical(WholePoolModel):
         for scenarios, columns in zip(sets.sets, sets.columns, strict=False):
             array = risk_array(valuation, scenarios, rows)
             pnl[:, columns], moves[:, columns] = array.pnl, array.asset_move
-            if self.compression_points and columns.start == 0:
-                again = slice(sets.columns[-1].stop, sets.width)
-                pnl[:, again], moves[:, again] = array.pnl, array.asset_move
+            if sets.full and columns.start == 0:
+                pnl[:, sets.full_columns], moves[:, sets.full_columns] = array.pnl, array.asset_move
                 pnl[:, columns] = _compressed(valuation, array, self.compression_points)
         of_row = np.full(len(valuation.instrument), -1, dtype=np.int64)
         of_row[rows] = np.arange(len(rows))
-        return _Table(
-            pnl=pnl, asset_move=moves, of_row=of_row, columns=sets.columns, full=bool(self.compression_points)
-        )
+        return _Table(pnl=pnl, asset_move=moves, of_row=of_row)
 
     def _long_run(self, valuation: Valuation, joint: JointScenarios) -> ScenarioSet:
         history = valuation.market.history
@@ -398,23 +391,6 @@ class _Table:
     """(assets, S)"""
     of_row: IntArray
     """(valuation rows,) row of each, -1 where it is not in the table."""
-    columns: tuple[slice, ...]
-    """Of the ordinary, stressed and long-run scenarios."""
-    full: bool
-    """Whether the last columns are the ordinary scenarios once more, valued in full."""
-
-    @property
-    def ordinary(self) -> slice:
-        return self.columns[0]
-
-    @property
-    def full_columns(self) -> slice:
-        return slice(self.columns[2].stop, self.pnl.shape[1])
-
-    @property
-    def margin_columns(self) -> int:
-        """How many columns are ordinary or stressed."""
-        return int(self.columns[1].stop)
 
 
 class _Sets(NamedTuple):
@@ -422,7 +398,24 @@ class _Sets(NamedTuple):
     columns: tuple[slice, ...]
     """Of the ordinary, stressed and long-run scenarios."""
     width: int
-    """Columns in all; where options are compressed, the ordinary ones once more."""
+    """Columns in all; where options are compressed, the last are the ordinary ones once more, valued in full."""
+
+    @property
+    def ordinary(self) -> slice:
+        return self.columns[0]
+
+    @property
+    def full_columns(self) -> slice:
+        return slice(self.columns[-1].stop, self.width)
+
+    @property
+    def full(self) -> bool:
+        return self.width > int(self.columns[-1].stop)
+
+    @property
+    def margin_columns(self) -> int:
+        """How many columns are ordinary or stressed."""
+        return int(self.columns[1].stop)
 
 
 class _Margined(NamedTuple):
@@ -453,6 +446,41 @@ class _Chunk:
     """(g,)"""
     pool_of_group: IntArray
     """(g,)"""
+    segment: IntArray
+    """(l,)"""
+
+    def legs(self, piece: slice, table: _Table) -> tuple[IntArray, IntArray, FloatArray, IntArray, FloatArray]:
+        """Return the segment, row of the table, quantity, settle asset and unsettled value of some legs."""
+        row = table.of_row[self.row[piece]]
+        return self.segment[piece], row, self.quantity[piece], self.settle[piece], self.unsettled[piece]
+
+
+class _Pieces:
+    """The legs of a chunk, so many at a time, each with the table of what they are in; may be gone through again."""
+
+    def __init__(
+        self,
+        model: FilteredHistorical,
+        portfolios: Portfolios,
+        sets: _Sets,
+        chunk: _Chunk,
+        table: _Table | None,
+        at_once: int,
+    ) -> None:
+        count = len(chunk.leg)
+        step = count if table is not None else min(count, at_once)
+        self._slices = [slice(low, low + step) for low in range(0, count, step)]
+        self._model, self._portfolios, self._sets, self._chunk, self._table = model, portfolios, sets, chunk, table
+
+    def __iter__(self) -> Iterator[tuple[slice, _Table]]:
+        for piece in self._slices:
+            table = self._table
+            if table is None:
+                rows = distinct(self._chunk.row[piece], len(self._portfolios.valuation.instrument))
+                table = self._model._table(self._portfolios, self._sets, rows)
+            if len(self._slices) == 1:
+                self._table = table
+            yield piece, table
 
 
 def _chunks(portfolios: Portfolios, facts: _Facts, at_once: int) -> Iterator[_Chunk]:
@@ -488,30 +516,29 @@ def _chunks(portfolios: Portfolios, facts: _Facts, at_once: int) -> Iterator[_Ch
             first_of_group=first_of_group,
             group=groups % len(facts.names),
             pool_of_group=groups // len(facts.names),
+            segment=np.repeat(np.arange(len(first)), np.diff(np.append(first, len(leg)))),
         )
 
 
 @njit(cache=True)
-def _losses(
-    start: IntArray,
+def _add_losses(
+    segment: IntArray,
     row: IntArray,
     quantity: FloatArray,
     settle: IntArray,
     unsettled: FloatArray,
     pnl: FloatArray,
     asset_move: FloatArray,
-) -> FloatArray:
-    """Return the loss of each segment in every scenario, (n, S); legs in storage order."""
-    losses = np.zeros((len(start) - 1, pnl.shape[1]))
-    for n in range(len(start) - 1):
-        for e in range(start[n], start[n + 1]):
-            q, u, r, a = quantity[e], unsettled[e], row[e], settle[e]
+    losses: FloatArray,
+) -> None:
+    """Add the losses of legs in every scenario to those of their segments (n, S), one leg after the other."""
+    for e in range(len(row)):
+        n, q, u, r, a = segment[e], quantity[e], unsettled[e], row[e], settle[e]
+        for s in range(pnl.shape[1]):
+            losses[n, s] -= q * pnl[r, s]
+        if u != 0.0:
             for s in range(pnl.shape[1]):
-                losses[n, s] -= q * pnl[r, s]
-            if u != 0.0:
-                for s in range(pnl.shape[1]):
-                    losses[n, s] -= u * asset_move[a, s]
-    return losses
+                losses[n, s] -= u * asset_move[a, s]
 
 
 @njit(cache=True)
@@ -528,7 +555,7 @@ def _sums(losses: FloatArray, first: IntArray) -> FloatArray:
 
 @njit(cache=True)
 def _leg_shares(
-    start: IntArray,
+    segment: IntArray,
     row: IntArray,
     quantity: FloatArray,
     settle: IntArray,
@@ -537,14 +564,13 @@ def _leg_shares(
     asset_move: FloatArray,
     weight: FloatArray,
 ) -> FloatArray:
-    """Return each leg's loss under the weights of its segment, (l,)."""
+    """Return each leg's loss under the weights (n, S) of its segment, (l,)."""
     share = np.zeros(len(row))
-    for n in range(len(start) - 1):
-        for e in range(start[n], start[n + 1]):
-            q, u, r, a = quantity[e], unsettled[e], row[e], settle[e]
-            for s in range(pnl.shape[1]):
-                if weight[n, s] != 0.0:
-                    share[e] -= (q * pnl[r, s] + u * asset_move[a, s]) * weight[n, s]
+    for e in range(len(row)):
+        n, q, u, r, a = segment[e], quantity[e], unsettled[e], row[e], settle[e]
+        for s in range(pnl.shape[1]):
+            if weight[n, s] != 0.0:
+                share[e] -= (q * pnl[r, s] + u * asset_move[a, s]) * weight[n, s]
     return share
 
 
