@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
+from numba import njit
 
 from crossmargin.errors import InvalidRules
-from crossmargin.units import FloatArray
+from crossmargin.units import FloatArray, IntArray
 
 SIDES = ("A", "B")
 """Legs of one letter lie on one side of the market, those of the other on the other; which is long does not matter."""
@@ -87,17 +88,76 @@ def tier_spreads(long: FloatArray, short: FloatArray, spreads: Sequence[TierSpre
     more. A spread pairs as many units as there are on opposite sides of its tiers, either way round.
     """
     free_long, free_short = long.copy(), short.copy()
-    charge = 0.0
-    for spread in spreads:
-        one, other = (tier - 1 for tier in spread.tiers)
-        if max(one, other) >= len(long):
+    tiers = np.array([spread.tiers for spread in spreads], dtype=np.int64).reshape(-1, 2) - 1
+    charge = _pair_tiers(free_long, free_short, tiers, np.array([spread.charge for spread in spreads]))
+    return Paired(charge=float(charge), long=long - free_long, short=short - free_short)
+
+
+@njit(cache=True)
+def _pair_tiers(free_long: FloatArray, free_short: FloatArray, tiers: IntArray, charge: FloatArray) -> float:
+    """Take paired units off the deltas, in place, and return what they owe; `tiers` (n, 2) from 0."""
+    total = 0.0
+    for k in range(len(tiers)):
+        one, other = tiers[k, 0], tiers[k, 1]
+        if max(one, other) >= len(free_long):
             continue
-        for a, b in ((one, other), (other, one))[: 1 if one == other else 2]:
+        for turn in range(1 if one == other else 2):
+            a, b = (one, other) if turn == 0 else (other, one)
             pairs = min(free_long[a], free_short[b])
             free_long[a] -= pairs
             free_short[b] -= pairs
-            charge += pairs * spread.charge
-    return Paired(charge=float(charge), long=long - free_long, short=short - free_short)
+            total += pairs * charge[k]
+    return total
+
+
+@njit(cache=True)
+def tier_charges(
+    start: IntArray,
+    expiry: FloatArray,
+    days: FloatArray,
+    delta: FloatArray,
+    commodity: IntArray,
+    bound_start: IntArray,
+    bound: FloatArray,
+    spread_start: IntArray,
+    spread_tiers: IntArray,
+    spread_charge: FloatArray,
+    delivery: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Return what each segment owes for tier spreads and for delivery, (G,), as shares of the price of a unit.
+
+    Segment g has the legs start[g]:start[g + 1], sorted by `expiry`, and the rates of commodity[g]: rows of `bound`
+    (days to expiry), of `spread_tiers` (from 0) and `spread_charge`, and one of `delivery` (days, in spreads,
+    outright). Legs of one expiry net before they are long or short in its tier.
+    """
+    segments = len(start) - 1
+    calendar, delivered = np.zeros(segments), np.zeros(segments)
+    for g in range(segments):
+        c = commodity[g]
+        limits = bound[bound_start[c] : bound_start[c + 1]]
+        first, end = start[g], start[g + 1]
+        net, until, tier = np.zeros(end - first), np.zeros(end - first), np.zeros(end - first, np.int64)
+        count = 0
+        for k in range(first, end):
+            if k == first or expiry[k] != expiry[k - 1]:
+                until[count] = days[k]
+                tier[count] = np.searchsorted(limits, days[k])
+                count += 1
+            net[count - 1] += delta[k]
+        long, short = np.zeros(len(limits) + 1), np.zeros(len(limits) + 1)
+        for e in range(count):
+            long[tier[e]] += max(net[e], 0.0)
+            short[tier[e]] += max(-net[e], 0.0)
+        free_long, free_short = long.copy(), short.copy()
+        rows = slice(spread_start[c], spread_start[c + 1])
+        calendar[g] = _pair_tiers(free_long, free_short, spread_tiers[rows], spread_charge[rows])
+        for e in range(count):
+            if until[e] > delivery[c, 0] or net[e] == 0.0:
+                continue
+            t = tier[e]
+            left = free_long[t] / long[t] if net[e] > 0.0 else free_short[t] / short[t]
+            delivered[g] += abs(net[e]) * ((1.0 - left) * delivery[c, 1] + left * delivery[c, 2])
+    return calendar, delivered
 
 
 def spreads_formed(delta: Mapping[str, float], spread: CommoditySpread) -> float:

@@ -11,13 +11,13 @@ import numpy as np
 
 from crossmargin.errors import InvalidRules
 from crossmargin.instruments import KINDS, Asset, Catalogue
-from crossmargin.margin.delta_spreads import CommoditySpread, TierSpread, commodity_spreads, tier_spreads
+from crossmargin.margin.delta_spreads import CommoditySpread, TierSpread, commodity_spreads, tier_charges
 from crossmargin.margin.grid import american_options
 from crossmargin.margin.model import Portfolios, ScenarioSource, Terms, WorstScenarios
 from crossmargin.margin.parameters import OTHER, check_classes
 from crossmargin.margin.whole import PoolCharges, WholePoolModel
 from crossmargin.pricing import Valuation
-from crossmargin.ragged import distinct, group_sums
+from crossmargin.ragged import distinct, group_sums, starts
 from crossmargin.scenarios import Moves, revalue
 from crossmargin.units import FloatArray, IntArray
 
@@ -148,7 +148,7 @@ class Span(WholePoolModel):
     Claims. P1. P3. P4 and P7 for one commodity without tier charges. P10, P11, P13. P6 for the scan. Does not claim
     P2 where spreads charge or credit: forming them in order is no optimum. P8: a bought option may use up deltas that
     earned a credit. P12: as the worst scenario changes, so does the price risk that credits are a share of.
-    Pools that spread are looped over in Python; the scan is not.
+    Pools that spread between commodities are looped over in Python; all else is not.
     """
 
     scan_range_by_class: Mapping[str, float]
@@ -238,8 +238,8 @@ class Span(WholePoolModel):
         """Return the terms of each commodity: scan risk, spreads, delivery, credits, and what the minimum is more."""
         pools = portfolios.pools
         assets = portfolios.valuation.catalogue.assets
-        delta = self._deltas(portfolios)
-        segments = self._segments(portfolios, delta)
+        delta, losses = self._deltas(portfolios), -portfolios.quantity[:, None] * self._arrays(portfolios)
+        segments = self._segments(portfolios, delta, losses)
         count = len(segments.pool)
         worst = np.argmax(segments.losses, axis=1) if count else np.zeros(0, dtype=np.int64)
         scan = np.maximum(segments.losses[np.arange(count), worst], 0.0)
@@ -261,7 +261,7 @@ class Span(WholePoolModel):
             terms = terms.followed_by(Terms.of_rows(segments.pool, label, segments.commodity, amount))
 
         at = segments.of_leg
-        by_loss = -portfolios.quantity * self._arrays(portfolios)[np.arange(len(at)), worst[at]]
+        by_loss = losses[np.arange(len(at)), worst[at]]
         size = np.abs(delta)
         total = group_sums(at, size, count)
         by_delta = size / np.where(total > 0.0, total, 1.0)[at]
@@ -345,14 +345,13 @@ class Span(WholePoolModel):
         rows, at = self._held(portfolios)
         return np.asarray(portfolios.quantity * self.composite_deltas(portfolios.valuation, rows)[at])
 
-    def _segments(self, portfolios: Portfolios, delta: FloatArray) -> _Segments:
+    def _segments(self, portfolios: Portfolios, delta: FloatArray, losses: FloatArray) -> _Segments:
         valuation, pools = portfolios.valuation, portfolios.pools
         terms = valuation.catalogue
         group = np.array([terms.asset_number[asset.group] for asset in terms.assets], dtype=np.int64)
         key = pools.leg_pool * len(terms.assets) + group[terms.underlying[portfolios.leg_instrument]]
         found, of_leg = np.unique(key, return_inverse=True)
         of_leg = of_leg.ravel()
-        losses = -portfolios.quantity[:, None] * self._arrays(portfolios)
         # The first leg's price stands for the commodity.
         first = np.zeros(len(found), dtype=np.int64)
         first[of_leg[::-1]] = np.arange(len(of_leg))[::-1]
@@ -370,35 +369,26 @@ class Span(WholePoolModel):
         valuation = portfolios.valuation
         assets = valuation.catalogue.assets
         expiry = valuation.catalogue.expiry[portfolios.leg_instrument]
-        days = valuation.tau[portfolios.leg_row] * _DAYS
-        calendar, delivery = np.zeros(len(segments.pool)), np.zeros(len(segments.pool))
         order = np.lexsort((expiry, segments.of_leg))
-        start = np.searchsorted(segments.of_leg[order], np.arange(len(segments.pool) + 1))
-        for g in range(len(segments.pool)):
-            legs = order[start[g] : start[g + 1]]
-            asset = assets[int(segments.commodity[g])]
-            spreads = _of(asset, self.tier_spreads_by_class, self.tier_spreads_by_underlying)
-            near = _of(asset, self.delivery_by_class, self.delivery_by_underlying)
-            if len(legs) < 2 and not near.days:
-                continue
-            bounds = self.tier_days_by_underlying.get(asset.symbol, self.tier_days)
-            _, first, at = np.unique(expiry[legs], return_index=True, return_inverse=True)
-            net = group_sums(at.ravel(), delta[legs], len(first))
-            until = days[legs][first]
-            tier = np.searchsorted(np.array(bounds), until)
-            long = group_sums(tier, np.maximum(net, 0.0), len(bounds) + 1)
-            short = group_sums(tier, np.maximum(-net, 0.0), len(bounds) + 1)
-            paired = tier_spreads(long, short, spreads)
-            calendar[g] = paired.charge * segments.price[g]
-            spot = until <= near.days
-            for units, taken, whole in (
-                (np.maximum(net, 0.0), paired.long, long),
-                (np.maximum(-net, 0.0), paired.short, short),
-            ):
-                share = (taken / np.where(whole > 0.0, whole, 1.0))[tier]
-                rate = share * near.in_spreads + (1.0 - share) * near.outright
-                delivery[g] += float((units * rate)[spot].sum()) * segments.price[g]
-        return calendar, delivery
+        used, which = np.unique(segments.commodity, return_inverse=True)
+        commodities = [assets[k] for k in used.tolist()]
+        spreads = [_of(a, self.tier_spreads_by_class, self.tier_spreads_by_underlying) for a in commodities]
+        bounds = [self.tier_days_by_underlying.get(a.symbol, self.tier_days) for a in commodities]
+        near = [_of(a, self.delivery_by_class, self.delivery_by_underlying) for a in commodities]
+        charge, delivery = tier_charges(
+            starts(segments.of_leg[order], len(segments.pool)),
+            expiry[order],
+            (valuation.tau[portfolios.leg_row] * _DAYS)[order],
+            delta[order],
+            which.ravel(),
+            np.cumsum([0, *map(len, bounds)]),
+            np.array([day for row in bounds for day in row], dtype=np.float64),
+            np.cumsum([0, *map(len, spreads)]),
+            np.array([s.tiers for row in spreads for s in row], dtype=np.int64).reshape(-1, 2) - 1,
+            np.array([s.charge for row in spreads for s in row], dtype=np.float64),
+            np.array([(d.days, d.in_spreads, d.outright) for d in near], dtype=np.float64).reshape(-1, 3),
+        )
+        return charge * segments.price, delivery * segments.price
 
     def _credits(self, portfolios: Portfolios, segments: _Segments) -> FloatArray:
         """Return the inter-commodity credit of each segment, (G,)."""
