@@ -10,7 +10,7 @@ import numpy as np
 
 from crossmargin.errors import InvalidBook, nearest
 from crossmargin.instruments import KINDS, Catalogue
-from crossmargin.ragged import exact_sums, slices
+from crossmargin.ragged import slices
 from crossmargin.units import Array, BoolArray, FloatArray, IntArray
 
 _SPOT, _FUTURE, _PERPETUAL, _OPTION = (KINDS.index(kind) for kind in ("spot", "future", "perpetual", "option"))
@@ -127,6 +127,9 @@ class Positions:
             unit = entry_unit_value(catalogue, instrument[first], np.where(np.isnan(same_price), 1.0, same_price))
             priced, quantity = _decimal_sums(priced, start), _decimal_sums(quantity, start)
             # One entry price for all: the product with the exact total, so splitting a row changes no bit.
+            # The compiler is loaded only where rows merge: reading a book does without.
+            from crossmargin.exact import exact_sums
+
             entry_value = np.where(np.isnan(same_price), exact_sums(start, entry_value), unit * priced)
             collateral = _decimal_sums(collateral, start)
             account, instrument, isolated = account[first], instrument[first], isolated[first]

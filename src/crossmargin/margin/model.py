@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from crossmargin.book import Pools
+from crossmargin.exact import exact_sums
 from crossmargin.instruments import Asset, Catalogue
 from crossmargin.pricing import Valuation
-from crossmargin.ragged import exact_sums, group_sums, slices, starts
+from crossmargin.ragged import group_sums, slices, starts
 from crossmargin.units import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:

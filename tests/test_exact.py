@@ -1,4 +1,4 @@
-"""Ragged columns: exact sums are those of math.fsum, bit for bit."""
+"""Exact sums are those of math.fsum, bit for bit."""
 
 from math import fsum
 
@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossmargin.ragged import exact_sums, starts
+from crossmargin.exact import exact_sums
+from crossmargin.ragged import starts
 
 WIDE = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e300, max_value=1e300)
 CLOSE = st.integers(-(2**53), 2**53).flatmap(lambda k: st.sampled_from([float(k), k * 2.0**-53, k * 2.0**53, k * 0.1]))
