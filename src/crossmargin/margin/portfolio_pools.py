@@ -9,9 +9,9 @@ import numpy as np
 
 from crossmargin.instruments import KINDS
 from crossmargin.margin.basis import ExpiryRows
-from crossmargin.margin.depth import Buckets, Depth, DepthCharge, Kind, OwnerSizes
+from crossmargin.margin.depth import Buckets, Depth, DepthCharge, OwnerSizes
 from crossmargin.margin.expiry_saving import ExpirySaving
-from crossmargin.margin.exposures import SETS, LeftOut, exposed_rows, least, owned_sets, owned_terms
+from crossmargin.margin.exposures import SETS, LeftOut, Rows, exposed_rows, least, owned_sets, owned_terms
 from crossmargin.margin.historical import scenario_losses
 from crossmargin.margin.joint_tables import joint_tables
 from crossmargin.margin.liquidity import check_vols, delta_rows
@@ -29,7 +29,7 @@ from crossmargin.margin.short_options import ShortOptions
 from crossmargin.margin.tails import Segments, Tails, tail_shares, tails
 from crossmargin.margin.vega import vega_buckets, vega_rows
 from crossmargin.ragged import distinct, group_sums, owners, slices, starts
-from crossmargin.units import FloatArray, IntArray
+from crossmargin.units import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from crossmargin.margin.portfolio import Portfolio
@@ -89,9 +89,10 @@ class PoolCharges:
         self.vegas = vega_rows(portfolios, book.any_floor)
         check_vols(self.deltas, book.delta_depth.move, valuation.catalogue)
         delta_size, vega_size = self._sizes(book.deltas, self.deltas), self._sizes(book.vegas, self.vegas)
+        self.price_scale = self._price_scale()
         self._leave_out(delta_size, vega_size)
         bits = self.owned.holding_left_out
-        self.liquidity = DepthCharge.of(self.deltas, delta_size, book.delta_depth, bits, SETS)
+        self.liquidity = DepthCharge.of(self.deltas, delta_size, book.delta_depth, bits, SETS, scale=self.price_scale)
         self.vega = DepthCharge.of(self.vegas, vega_size, book.vega_depth, bits, SETS)
         self.owed = self.short.by_bucket(bits)
         self.minimum = np.stack([group_sums(self.short.pool, c, self.count) for c in self.owed.T], axis=1)
@@ -108,24 +109,62 @@ class PoolCharges:
             return sizes.held(rows, pools.owner)
         return sizes.replaced(rows, pools.owner, stands_for)
 
+    def _price_scale(self) -> FloatArray:
+        """Return what each delta bucket's daily vol is multiplied by at the prices asked about, (N,).
+
+        A history of prices that may be negative has moves of so many price units whatever the price: the fraction
+        that the whole book's vols state is of its own prices.
+        """
+        portfolios, rows, book = self.portfolios, self.deltas, self.book
+        valuation, terms = portfolios.valuation, portfolios.valuation.catalogue
+        scale = np.ones(len(rows.pool))
+        if book.report.source != "history" or book.valuation is valuation:
+            return scale
+        instrument = portfolios.leg_instrument
+        underlying = terms.underlying[instrument]
+        absolute = np.zeros(len(terms.assets), dtype=np.bool_)
+        absolute[terms.underlying[terms.any_domain]] = True
+        legs = np.flatnonzero(absolute[underlying])
+        key = portfolios.pools.leg_pool[legs] * rows.buckets + underlying[legs]
+        at = np.minimum(np.searchsorted(rows.key, key), max(len(rows.pool) - 1, 0))
+        there = rows.key[at] == key if len(rows.pool) else np.zeros(len(legs), dtype=np.bool_)
+        legs, at = legs[there], at[there]
+        floor = book.any_floor[underlying[legs]]
+        stated = np.maximum(np.abs(book.valuation.index[instrument[legs]]), floor)
+        scale[at] = stated / np.maximum(np.abs(valuation.index[portfolios.leg_row[legs]]), floor)
+        return scale
+
     def _leave_out(self, delta_size: FloatArray, vega_size: FloatArray) -> None:
         """Work out the sets W: what each thing owned outright needs alone, against what it counts."""
         portfolios, pools, book = self.portfolios, self.portfolios.pools, self.book
         may = np.zeros(self.holdings, dtype=np.bool_)
         may[: self.legs] = portfolios.is_option & (portfolios.quantity > 0)
         may[self.legs :] = pools.balance_amount > 0
-        row = np.flatnonzero(may[self.groups.holding])
-        alone = self._tails(row, row + 1, np.zeros(len(row), dtype=np.int64), np.zeros(len(self.groups.row), np.int64))
-        holding = self.groups.holding[row]
-        # The same row in the whole differs by the product of two moves, and a holding's rows add up: an upper bound.
-        core = group_sums(holding, np.maximum(alone.core, alone.grid), self.holdings)
-        buffered = group_sums(
-            holding, np.maximum(alone.core, alone.grid) * book.buffer[self.groups.block[row]], self.holdings
+        low, high = _runs_of_holdings(self.groups, may)
+        alone = self._tails(low, high, np.zeros(len(low), dtype=np.int64), np.zeros(len(self.groups.row), np.int64))
+        holding, buffer = self.groups.holding[low], book.buffer[self.groups.block[low]]
+        groups, grids, buffered, blocks = (
+            group_sums(holding, c, self.holdings)
+            for c in (alone.core, alone.grid, alone.core * buffer, np.ones(len(low)))
         )
-        own = core + _alone(self.deltas, delta_size, book.delta_depth, self.holdings)
-        own += _alone(self.vegas, vega_size, book.vega_depth, self.holdings)
+        # In one group the whole is what the group is; in several it differs by the product of two moves.
+        whole = groups.copy()
+        low, high = _runs_of_holdings(self.whole, may & (blocks > 1.0))
+        apart = tails(
+            Segments(rows=self.whole, low=low, high=high, which=np.zeros(len(low), np.int64), left_out=self.whole.row),
+            self.tables.whole.pnl,
+            self.tables.ordinary,
+            self.tables.stressed,
+            np.zeros(0),
+            self.model.measure,
+        )
+        whole[self.whole.holding[low]] = apart.core
+        # No basis: what a lone option settles in moves with it, in the row of its expiry.
+        own = limited(whole, groups, grids, np.zeros(self.holdings), self.model.offset_limit)
+        own += _alone(self.deltas, delta_size, book.delta_depth, may, self.price_scale)
+        own += _alone(self.vegas, vega_size, book.vega_depth, may)
         credit = portfolios.credit_factor[np.concatenate((pools.leg_pool, pools.balance_pool))]
-        k = (1.0 + weighted_buffer(buffered, core, self.model.buffer)) * credit
+        k = (1.0 + weighted_buffer(buffered, groups, self.model.buffer)) * credit
         self.owned = owned_sets(portfolios, self.groups, own, k * own)
         self.members = np.stack(
             [
@@ -171,8 +210,10 @@ class PoolCharges:
         saved[there] = self.saving.amount
         self.basis = charge
         self.basis[segment, which] = self.expiries.capped(charge[segment, which], saved)
-        # Pairs whose cap binds, by (segment, set): -1, or their number in `saving`.
+        # By (segment, set): -1, or where the cap binds the number in `saving`, -2 where it leaves nothing.
         self.binding = np.full(charge.shape, -1, dtype=np.int64)
+        nothing = self.basis[segment, which] == 0.0
+        self.binding[segment[nothing], which[nothing]] = -2
         binds = there & (self.basis[segment, which] == np.maximum(saved, 0.0)) & (saved > 0.0)
         self.binding[segment[binds], which[binds]] = (np.cumsum(there) - 1)[binds]
 
@@ -411,7 +452,9 @@ class PoolCharges:
         rest = np.maximum(minimum - np.maximum(joint, grids), 0.0)
         _, owned = owned_terms(self.portfolios, self.owned, chosen)
         liquidity, vega = self.liquidity, self.vega
-        underlying = vega_buckets(self.portfolios.valuation.catalogue).underlying
+        underlying = vega_buckets(self.portfolios.valuation.catalogue).underlying[vega.rows.bucket]
+        # One term an underlying, over all its expiries.
+        vega_key, expiry = np.unique(vega.rows.pool * len(names) + underlying, return_inverse=True)
         rows: list[tuple[list[str], IntArray, IntArray, FloatArray]] = [
             ([f"expected shortfall {name}" for name in names], self.pool, self.block, found.shortfall),
             ([f"stress {name}" for name in names], self.pool, self.block, found.core - found.shortfall),
@@ -432,9 +475,9 @@ class PoolCharges:
             ),
             (
                 [f"vega {name}" for name in names],
-                vega.rows.pool,
-                underlying[vega.rows.bucket],
-                vega.amount[np.arange(len(vega.rows.pool)), chosen[vega.rows.pool]],
+                vega_key // len(names),
+                vega_key % len(names),
+                group_sums(expiry, vega.amount[np.arange(len(expiry)), chosen[vega.rows.pool]], len(vega_key)),
             ),
         ]
         low = np.cumsum([0, *(len(r[0]) for r in rows)])
@@ -488,18 +531,33 @@ class PoolCharges:
         share += group_sums(self.groups.holding, of_groups, self.holdings)
         share += self.short.shares(weight, chosen[self.short.pool], self.holdings, bits)
         share += self.liquidity.shares(chosen, self.holdings, bits) + self.vega.shares(chosen, self.holdings, bits)
-        share += self.expiries.shares(self.book.basis, chosen, self.holdings, bits, counted=bound < 0)
+        share += self.expiries.shares(self.book.basis, chosen, self.holdings, bits, counted=bound == -1)
         left, _ = owned_terms(self.portfolios, self.owned, chosen)
         return share + left
 
 
-def _alone(rows: Buckets, size: FloatArray, depth: Depth, holdings: int) -> FloatArray:
-    """Return what closing each holding out alone costs at its owner's size, (H,); what does not count is not sold."""
+def _alone(
+    rows: Buckets, size: FloatArray, depth: Depth, may: BoolArray, scale: FloatArray | None = None
+) -> FloatArray:
+    """Return what closing each holding of `may` (H,) out alone costs at its owner's size, (H,); 0 for the others."""
     segment = owners(rows.start)
-    bucket = rows.bucket[segment]
-    rate = depth.half_spread[bucket] + depth.rate(rows.bucket, size)[segment]
-    amount = np.where(rows.kind == Kind.REST, 0.0, np.abs(rows.amount))
-    return group_sums(rows.holding, amount * rate, holdings)
+    kept = np.flatnonzero(may[rows.holding])
+    holding, bucket = rows.holding[kept], rows.bucket[segment[kept]]
+    lone = Buckets.of(
+        holding, bucket, rows.amount[kept], rows.kind[kept], holding, pools=len(may), buckets=rows.buckets
+    )
+    _, first = np.unique(holding * rows.buckets + bucket, return_index=True)
+    of_lone = segment[kept[first]]
+    return DepthCharge.of(lone, size[of_lone], depth, scale=None if scale is None else scale[of_lone]).by_pool[:, 0]
+
+
+def _runs_of_holdings(rows: Rows, may: BoolArray) -> tuple[IntArray, IntArray]:
+    """Return (first row, one past the last) of every holding of `may` (H,) in every block: they lie together."""
+    at = np.flatnonzero(may[rows.holding])
+    new = np.ones(len(at), dtype=np.bool_)
+    new[1:] = (np.diff(rows.holding[at]) != 0) | (np.diff(rows.block[at]) != 0)
+    low = at[new]
+    return low, low + np.diff(np.append(np.flatnonzero(new), len(at)))
 
 
 def _patched(base: Tails, at: IntArray, other: Tails) -> Tails:
