@@ -17,10 +17,10 @@ WITH_INDEX = index="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$(INDEX)}}"; [ -z "$$
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check fmt bench docs lock clean
+.PHONY: help venv demo test check fmt bench docs backtest-page lock clean
 
 help: ## list these verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: venv ## margin the shipped book and show every account's standing
 	@$(BIN)/crossmargin demo
@@ -43,6 +43,9 @@ bench: venv ## time every path of benchmarks/ on this machine
 
 docs: venv ## build the documentation into site/, offline
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+backtest-page: venv ## backtest the shipped defaults and write docs/explanation/backtest.md (needs the market data)
+	$(BIN)/python -m tools.backtest_defaults
 
 lock: $(UV) ## resolve pyproject.toml anew into requirements.lock
 	@$(WITH_INDEX); $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade \
