@@ -113,7 +113,7 @@ class ExpirySaving:
         return cls(
             parts=segments,
             at=at,
-            found=tails(segments, tables.groups.pnl, tables.ordinary, tables.stressed, tables.cell_weight, measure),
+            found=tails(segments, tables.pnl, tables.ordinary, tables.stressed, tables.cell_weight, measure),
             pair=part_pair,
             sign=np.concatenate((np.ones(expiries), -np.ones(count))),
             short=short_minimum,
@@ -139,7 +139,7 @@ class ExpirySaving:
         share = tail_shares(
             self.parts,
             found,
-            self.tables.groups.pnl,
+            self.tables.pnl,
             self.tables.ordinary,
             self.tables.stressed,
             self.tables.cell_weight,

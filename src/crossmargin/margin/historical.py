@@ -20,9 +20,12 @@ from crossmargin.market import History
 from crossmargin.pricing import Valuation
 from crossmargin.ragged import distinct, group_sums
 from crossmargin.scenarios import ScenarioSet, filtered, followers, historical, missing_history, risk_array
+from crossmargin.threads import in_parts
 from crossmargin.units import FloatArray, IntArray
 
 MEASURES = ("es", "var")
+_POOLS_LEAST = 500
+"""Pools that are worth a thread."""
 _NAMES = {"es": "expected shortfall", "var": "value at risk"}
 
 
@@ -90,7 +93,8 @@ class Historical:
         """Return each set's losses in all scenarios and its counted value, (P, SETS (S + 1))."""
         count = portfolios.pools.count
         rows = self._exposures(portfolios)
-        losses = scenario_losses(rows.start, rows.row, rows.amount, rows.left_out, rows.table.pnl, SETS)
+        pnl = rows.table.pnl
+        losses = scenario_losses(rows.start, rows.row, rows.amount, rows.left_out, pnl, SETS, pnl.shape[1])
         return np.hstack((losses.reshape(count, SETS * losses.shape[2]), rows.owned.counted))
 
     def totals(self, ingredients: FloatArray, credit_factor: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -107,7 +111,7 @@ class Historical:
         count, legs = pools.count, len(portfolios.leg_row)
         rows = self._exposures(portfolios)
         table = rows.table
-        losses = scenario_losses(rows.start, rows.row, rows.amount, rows.left_out, table.pnl, SETS)
+        losses = scenario_losses(rows.start, rows.row, rows.amount, rows.left_out, table.pnl, SETS, table.pnl.shape[1])
         core = self._measured(losses.reshape(count * SETS, losses.shape[2])).reshape(-1, SETS)
         _, chosen = least(core, rows.owned.counted, np.ones(count), initial=False)
         initial, _ = least(core, rows.owned.counted, self.initial_factor * portfolios.credit_factor, initial=True)
@@ -268,14 +272,30 @@ def tail_weights(loss: FloatArray, *, measure: str, confidence: float) -> FloatA
     return weights
 
 
-@njit(cache=True)
 def scenario_losses(
-    start: IntArray, row: IntArray, amount: FloatArray, left_out: IntArray, pnl: FloatArray, sets: int
+    start: IntArray,
+    row: IntArray,
+    amount: FloatArray,
+    left_out: IntArray,
+    pnl: FloatArray,
+    sets: int,
+    scenarios: int,
 ) -> FloatArray:
-    """Return the loss of each pool and set in every scenario, shape (P, sets, S); a profit is negative."""
-    pools = len(start) - 1
-    scenarios = pnl.shape[1]
-    losses = np.zeros((pools, sets, scenarios))
+    """Return the loss of each pool and set in the first S = `scenarios` columns, (P, sets, S); a profit is negative."""
+    losses = np.zeros((len(start) - 1, sets, scenarios))
+
+    def run(low: int, high: int) -> None:
+        _scenario_losses(start[low : high + 1], row, amount, left_out, pnl, losses[low:high])
+
+    in_parts(len(losses), run, least=_POOLS_LEAST)
+    return losses
+
+
+@njit(cache=True, nogil=True)
+def _scenario_losses(
+    start: IntArray, row: IntArray, amount: FloatArray, left_out: IntArray, pnl: FloatArray, losses: FloatArray
+) -> None:
+    pools, sets, scenarios = losses.shape
     for p in range(pools):
         present = 0
         for e in range(start[p], start[p + 1]):
@@ -289,4 +309,3 @@ def scenario_losses(
                     a, r = amount[e], row[e]
                     for s in range(scenarios):
                         losses[p, w, s] -= a * pnl[r, s]
-    return losses

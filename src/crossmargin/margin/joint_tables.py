@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,6 +32,8 @@ class JointTables:
     by group it is (V' - V) fx in the one and V (fx' - fx) in the other, which leaves out the product of both moves.
     """
 
+    pnl: FloatArray
+    """(rows, ordinary + stressed + cells) the rows of both tables, in one piece."""
     whole: RiskTable
     """One block; without the cells of the grid."""
     groups: RiskTable
@@ -92,20 +95,24 @@ def joint_tables(valuation: Valuation, rows: IntArray, assets: IntArray, joint: 
     at[assets] = np.arange(len(assets))
     together = (at[settle] >= 0) & (block[settle] == block[underlying])
     apart = np.flatnonzero((at[settle] >= 0) & ~together)
-    own = np.hstack(
-        [revalue(valuation, rows, _aimed(moves, underlying, np.where(together, settle, -1))) for moves in ranges]
-    )
-    settle_move = asset_move[at[settle[apart]]]
-    unit = (valuation.unit_value * valuation.settle_fx)[rows[apart]]
-    settlement = unit[:, None] * settle_move
-
     ordinary, stressed = len(joint.ordinary), len(joint.stressed)
     scenarios = ordinary + stressed
-    whole = own[:, :scenarios]
-    if len(apart):
-        whole = whole.copy()
-        whole[apart] = whole[apart] * (1.0 + settle_move[:, :scenarios]) + settlement[:, :scenarios]
-    gain = np.maximum(asset_move, 0.0)
+    # Contracts, settlement of those apart, assets, their gains, and the whole of contracts apart.
+    bounds = np.cumsum([0, len(rows), len(apart), len(assets), len(assets), len(apart)])
+    own, settlement, move, gain, product = (slice(a, b) for a, b in pairwise(bounds.tolist()))
+    pnl = np.empty((int(bounds[-1]), asset_move.shape[1]))
+    column = 0
+    for moves in ranges:
+        width = moves.price.shape[1]
+        part = _aimed(moves, underlying, np.where(together, settle, -1))
+        pnl[own, column : column + width] = revalue(valuation, rows, part)
+        column += width
+    settle_move = asset_move[at[settle[apart]]]
+    unit = (valuation.unit_value * valuation.settle_fx)[rows[apart]]
+    np.multiply(unit[:, None], settle_move, out=pnl[settlement])
+    pnl[move] = asset_move
+    np.maximum(asset_move, 0.0, out=pnl[gain])
+    pnl[product] = pnl[apart] * (1.0 + settle_move) + pnl[settlement]
     names = tuple(asset.symbol for asset in terms.assets)
     ids = (*joint.ordinary.ids, *joint.stressed.ids)
 
@@ -118,27 +125,32 @@ def joint_tables(valuation: Valuation, rows: IntArray, assets: IntArray, joint: 
         return f"{names[number]} {cells.name(column - scenarios, shape.range_of(terms.assets[number]))}"
 
     contracts = _index(len(valuation.instrument), rows, 0)
-    count, extra, held = len(rows), len(apart), len(assets)
+    as_whole = contracts.copy()
+    as_whole[rows[apart]] = np.arange(bounds[4], bounds[5])
+    of_asset = _index(len(terms.assets), assets, int(bounds[2]))
+    of_gain = _index(len(terms.assets), assets, int(bounds[3]))
+    own_block = block[underlying]
     return JointTables(
+        pnl=pnl,
         whole=RiskTable(
-            pnl=np.concatenate((whole, asset_move[:, :scenarios], gain[:, :scenarios])),
-            block=np.zeros(count + 2 * held, dtype=np.int64),
+            pnl=pnl[:, :scenarios],
+            block=np.zeros(len(pnl), dtype=np.int64),
             weight=np.ones(scenarios),
-            of_contract=contracts,
+            of_contract=as_whole,
             of_settlement=np.full(len(valuation.instrument), -1, dtype=np.int64),
-            of_asset=_index(len(terms.assets), assets, count),
-            of_gain=_index(len(terms.assets), assets, count + held),
+            of_asset=of_asset,
+            of_gain=of_gain,
             blocks=("joint",),
             scenario_name=scenario_name,
         ),
         groups=RiskTable(
-            pnl=np.concatenate((own, settlement, asset_move, gain)),
-            block=np.concatenate((block[underlying], block[settle[apart]], block[assets], block[assets])),
+            pnl=pnl,
+            block=np.concatenate((own_block, block[settle[apart]], block[assets], block[assets], own_block[apart])),
             weight=np.concatenate((np.ones(scenarios), cells.weight)),
             of_contract=contracts,
-            of_settlement=_index(len(valuation.instrument), rows[apart], count),
-            of_asset=_index(len(terms.assets), assets, count + extra),
-            of_gain=_index(len(terms.assets), assets, count + extra + held),
+            of_settlement=_index(len(valuation.instrument), rows[apart], len(rows)),
+            of_asset=of_asset,
+            of_gain=of_gain,
             blocks=names,
             scenario_name=cell_name,
         ),

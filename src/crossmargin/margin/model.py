@@ -54,7 +54,7 @@ class Portfolios:
     """(P,) pool of the whole book each pool is asked about in place of; None: pools are as the book has them."""
 
     def take(self, chosen: IntArray) -> Portfolios:
-        """Return the pools `chosen` of the whole book, in that order."""
+        """Return the pools `chosen`, in that order."""
         legs, _ = slices(self.pools.leg_start, chosen)
         balances, _ = slices(self.pools.balance_start, chosen)
         return replace(
@@ -66,6 +66,7 @@ class Portfolios:
             counted=self.counted[balances],
             rest=self.rest[balances],
             credit_factor=self.credit_factor[chosen],
+            stands_for=None if self.stands_for is None else self.stands_for[chosen],
             orders=None if self.orders is None else self.orders.of_pools(chosen),
         )
 

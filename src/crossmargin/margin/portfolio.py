@@ -95,8 +95,9 @@ class Portfolio:
         return False
 
     def bends(self, asset: Asset) -> FloatArray:
-        """Return the price moves of the asset's grid: hundreds of joint scenarios leave no single bend."""
-        return np.unique(self.grid.range_of(asset) * self.grid.cells().fraction)
+        """Return the ends of the asset's grid: of hundreds of joint scenarios no single one leaves a bend."""
+        span = self.grid.range_of(asset)
+        return np.array([-span, 0.0, span])
 
     def scenarios(self, valuation: Valuation) -> JointScenarios:
         """Return the joint scenarios of a market, and the report of where they come from."""

@@ -152,7 +152,7 @@ class PoolCharges:
         low, high = _runs_of_holdings(self.whole, may & (blocks > 1.0))
         apart = tails(
             Segments(rows=self.whole, low=low, high=high, which=np.zeros(len(low), np.int64), left_out=self.whole.row),
-            self.tables.whole.pnl,
+            self.tables.pnl,
             self.tables.ordinary,
             self.tables.stressed,
             np.zeros(0),
@@ -231,7 +231,7 @@ class PoolCharges:
         tables = self.tables
         return tails(
             Segments(rows=self.groups, low=low, high=high, which=which, left_out=bits),
-            tables.groups.pnl,
+            tables.pnl,
             tables.ordinary,
             tables.stressed,
             tables.cell_weight,
@@ -244,7 +244,7 @@ class PoolCharges:
         tables, start = self.tables, self.whole.start
         return tails(
             Segments(rows=self.whole, low=start[pool], high=start[pool + 1], which=which, left_out=self.whole_bits),
-            tables.whole.pnl,
+            tables.pnl,
             tables.ordinary,
             tables.stressed,
             np.zeros(0),
@@ -287,7 +287,8 @@ class PoolCharges:
             ),
             self.book.moves,
         )
-        joint = order_losses(orders, tables.whole, valuation, pools=self.count)
+        whole = replace(tables.whole, pnl=np.ascontiguousarray(tables.whole.pnl))
+        joint = order_losses(orders, whole, valuation, pools=self.count)
         groups = order_losses(orders, tables.groups, valuation, pools=self.count)
         joint_of = np.full(self.count, -1, dtype=np.int64)
         joint_of[joint.pool] = np.arange(len(joint.pool))
@@ -337,7 +338,9 @@ class PoolCharges:
         tables = self.tables
         everybody, nothing = np.arange(self.count), np.zeros(self.count, dtype=np.int64)
         rows = self.whole
-        joint = scenario_losses(rows.start, rows.row, rows.amount, self.whole_bits, tables.whole.pnl, SETS)
+        joint = scenario_losses(
+            rows.start, rows.row, rows.amount, self.whole_bits, tables.pnl, SETS, tables.ordinary + tables.stressed
+        )
         orders = self._orders()
         first = self._cores(everybody, nothing)
         groups, grids = (np.repeat(c[:, None], SETS, axis=1) for c in (first.groups, first.grids))
@@ -498,7 +501,7 @@ class PoolCharges:
         of_whole = tail_shares(
             Segments(rows=self.whole, low=start[:-1], high=start[1:], which=chosen, left_out=self.whole_bits),
             whole,
-            tables.whole.pnl,
+            tables.pnl,
             tables.ordinary,
             tables.stressed,
             np.zeros(0),
@@ -511,7 +514,7 @@ class PoolCharges:
         of_groups = tail_shares(
             Segments(rows=self.groups, low=self.low, high=self.high, which=chosen[self.pool], left_out=self.group_bits),
             found,
-            tables.groups.pnl,
+            tables.pnl,
             tables.ordinary,
             tables.stressed,
             tables.cell_weight,

@@ -84,7 +84,7 @@ def tails(
     extra: FloatArray | None = None,
     extra_of: IntArray | None = None,
 ) -> Tails:
-    """Return the tails of segments under the risk rows `pnl` (rows, ordinary + stressed + cells).
+    """Return the tails of segments under the risk rows `pnl` (rows, ordinary + stressed + cells or more).
 
     `cell_weight` (cells,) is the share of a cell's loss that counts. `extra` (X, columns) are losses that come on
     top of a segment's own, those of row `extra_of` (N,); -1: none.
@@ -244,13 +244,14 @@ def _tails(
     stress_at: IntArray,
     cell_at: IntArray,
 ) -> None:
-    columns, joint = pnl.shape[1], ordinary + stressed
+    joint = ordinary + stressed
+    columns = joint + len(cell_weight)
     loss = np.empty(columns)
     most = tail_at.shape[1]
     at, value = np.empty(most, np.int64), np.empty(most)
     for i in range(len(low)):
         if extra_of[i] >= 0:
-            loss[:] = extra[extra_of[i]]
+            loss[:] = extra[extra_of[i], :columns]
         else:
             loss[:] = 0.0
         w = which[i]

@@ -194,11 +194,25 @@ class Hypothetical:
         """
         return self.at_shifts(pair, self._one(pair, move), amount)
 
+    def healthy_by(self, pair: IntArray, move: FloatArray) -> FloatArray:
+        """Return a number above 0 for the states that are healthy, 0 or below for those in breach, (states,).
+
+        margin_balance - maintenance where there is a balance; without one a pool is in breach whatever is asked of
+        it, and the number is the balance.
+        """
+        figures = self.at_shifts(pair, self._one(pair, move), funded_only=True)
+        return figures.excess
+
     def _one(self, pair: IntArray, move: FloatArray) -> Shifts:
         return SingleShifts(asset=self.asset[pair], size=move)
 
-    def at_shifts(self, pair: IntArray, shifts: Shifts, amount: FloatArray | None = None) -> Figures:
-        """Return the figures of the states (pair, what moves), each shape (states,); see `at`."""
+    def at_shifts(
+        self, pair: IntArray, shifts: Shifts, amount: FloatArray | None = None, *, funded_only: bool = False
+    ) -> Figures:
+        """Return the figures of the states (pair, what moves), each shape (states,); see `at`.
+
+        `funded_only` margins states with a margin balance above 0 alone; the requirements of the others are given as 0.
+        """
         per_state = (np.diff(self.pools.leg_start) + np.diff(self.pools.balance_start))[pair] + 1
         bytes_a_state = self._rest.nbytes // max(1, len(self.pool))
         per_state = np.maximum(per_state, bytes_a_state * _ROWS_AT_ONCE // _BYTES_AT_ONCE)
@@ -210,6 +224,7 @@ class Hypothetical:
                 pair[part],
                 shifts.take(part),
                 None if amount is None else amount[balances[part[0]] : balances[part[-1] + 1]],
+                funded_only,
             )
             for part in states
             if len(part)
@@ -218,17 +233,19 @@ class Hypothetical:
         return Figures(margin_balance=columns[0], maintenance=columns[1], initial=columns[2])
 
     def _at(
-        self, pair: IntArray, shifts: Shifts, amount: FloatArray | None
+        self, pair: IntArray, shifts: Shifts, amount: FloatArray | None, funded_only: bool
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         standing = self.standing
         portfolios, worth = self._portfolios(pair, shifts, amount)
-        ingredients = self._rest[pair] + standing.rules.model.ingredients(portfolios)
-        maintenance, initial = self._totals(ingredients, portfolios.credit_factor)
-        return (
-            self._rest_balance[pair] + margin_balance(worth, standing.rules),
-            maintenance,
-            initial + self._rest_initial_only[pair] + worth.initial_only,
-        )
+        balance = self._rest_balance[pair] + margin_balance(worth, standing.rules)
+        maintenance, initial = np.zeros(len(pair)), np.zeros(len(pair))
+        asked = np.flatnonzero(balance > 0.0) if funded_only else np.arange(len(pair))
+        if len(asked) < len(pair):
+            portfolios = portfolios.take(asked)
+        if len(asked):
+            ingredients = self._rest[pair[asked]] + standing.rules.model.ingredients(portfolios)
+            maintenance[asked], initial[asked] = self._totals(ingredients, portfolios.credit_factor)
+        return balance, maintenance, initial + self._rest_initial_only[pair] + worth.initial_only
 
     def _portfolios(self, pair: IntArray, shifts: Shifts, amount: FloatArray | None) -> tuple[Portfolios, Worth]:
         standing = self.standing

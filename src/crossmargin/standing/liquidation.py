@@ -131,11 +131,11 @@ class Scan:
         self.edges: list[list[tuple[float, float]]] = []
 
     def excess(self, pair: IntArray, position: FloatArray) -> FloatArray:
-        """Return margin_balance - maintenance of each state, (states,)."""
+        """Return how far each state is from breach, (states,); see `Hypothetical.healthy_by`."""
         if not len(pair):
             return np.zeros(0)
         move = np.where(self.any_domain[pair], position, np.expm1(np.where(self.any_domain[pair], 0.0, position)))
-        return self.hypothetical.at(pair, move).excess
+        return self.hypothetical.healthy_by(pair, move)
 
     def run(self) -> None:
         """Scan, look into dips, close in on the roots."""
