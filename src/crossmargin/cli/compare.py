@@ -36,6 +36,7 @@ def compare(
     An account a block: maintenance and initial margin under each rule book, the cheapest first, and the largest
     reasons for the difference from the book's own rule book: positions on their own, offsets within and between
     underlyings, the risk of collateral, haircuts. Rule books that cannot express the book are told of with the reason.
+    An account imported from a venue's answers has a row `venue`: its own figures, each with its difference from ours.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -43,10 +44,12 @@ def compare(
     from crossmargin.cli.comparison import blocks, comparison_document
     from crossmargin.cli.console import answers, note, notes, write_json
     from crossmargin.cli.kernels import compilation_noted
+    from crossmargin.cli.venue_figures import add_stated, stated_beside
     from crossmargin.rules import shipped
     from crossmargin.standing import Comparison
     from crossmargin.standing import compare as compared
 
+    stated = stated_beside(book)
     loaded = load(book, market)
     own = rules_of(loaded.rules)
     wanted = {own.name: own, **{found.name: found for found in map(rules_of, rules or shipped())}}
@@ -61,6 +64,8 @@ def compare(
             found.refused.update(part.refused)
             progress.advance(task)
     document = comparison_document(found, loaded.book, loaded.market, own.name, account)
+    if stated is not None:
+        add_stated(document, found, *stated)
     if html is not None:
         from crossmargin.cli.comparison_page import page
 
@@ -81,6 +86,7 @@ app = verb(
     [
         "crossmargin compare demo",
         "crossmargin compare book.json --html report.html",
+        "crossmargin compare me/ --rules brackets-okx",
         "crossmargin compare book/ --rules portfolio --rules my-rules.toml --account alice",
     ],
 )

@@ -9,6 +9,7 @@ from crossmargin.cli.books import unknown_account
 from crossmargin.cli.figures import money, money_digits, percent
 from crossmargin.cli.listing import Listing
 from crossmargin.cli.standings import STATUS_STYLE
+from crossmargin.cli.venue_figures import account_figure, figures_table
 from crossmargin.units import iso
 
 if TYPE_CHECKING:
@@ -103,7 +104,12 @@ def blocks(document: Entry) -> Iterator[Table | Text | Padding]:
     for entry in document["accounts"]:
         yield _table(entry, document["currency"])
         yield from _reasons(entry)
+        if entry.get("venue"):
+            yield Text("")
+            yield from figures_table(entry, document["venue"]["name"])
         yield Text("")
+    for text in document.get("venue", {}).get("notes", ()):
+        yield Text(f"{document['venue']['name']}: {text}", style="dim")
     for rules, reason in document["refused"].items():
         yield Text(f"{rules} cannot express this book: {reason}", style="dim")
     yield Text(f"prices of {document['time'].replace('T', ' ').replace('Z', ' UTC')}", style="dim")
@@ -133,6 +139,13 @@ def _table(entry: Entry, currency: str) -> Table:
             money(offsets, digits),
             Text(row["status"], style=STATUS_STYLE[row["status"]]),
         )
+    if entry.get("venue"):
+        maintenance, initial, balance = (
+            account_figure(entry, what, currency) for what in ("maintenance_margin", "initial_margin", "margin_balance")
+        )
+        used = maintenance / balance if maintenance is not None and balance is not None and balance > 0 else None
+        stated = (money(maintenance, digits), money(initial, digits), money(balance, digits), percent(used))
+        table.add("venue", *stated, "-", "-", "", style="italic")
     return table.table()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from crossmargin.cli.comparison import reason
 from crossmargin.cli.figures import money, money_digits, percent
+from crossmargin.cli.venue_figures import figure, signed, why, words
 
 Entry = Mapping[str, Any]
 
@@ -50,7 +51,33 @@ def _account(entry: Entry, currency: str) -> str:
     reasons = "".join(
         f"<li>{escape(reason(row, entry['base']))}</li>" for row in entry["under"] if row["rules"] != entry["base"]
     )
-    return f"<h2>{escape(entry['id'])}</h2>{_plot(entry)}{_table(entry, currency)}<ul>{reasons}</ul>"
+    return f"<h2>{escape(entry['id'])}</h2>{_plot(entry)}{_table(entry, currency)}<ul>{reasons}</ul>{_venue(entry)}"
+
+
+def _venue(entry: Entry) -> str:
+    """Return what the venue states of the account beside its own rule book here, where it is imported with that."""
+    base = entry["base"]
+    rows = [row for row in entry.get("venue", ()) if base in row["under"]]
+    if not rows:
+        return ""
+    head = ("Figure", "Of", "The venue states", base, "Difference", "In", "From")
+    cells = [
+        (
+            words(row["figure"]),
+            row["symbol"] or "account",
+            figure(row["stated"]),
+            figure(row["under"][base]["ours"]),
+            signed(row["under"][base]["difference"]),
+            row["unit"],
+            why(row["under"][base]),
+        )
+        for row in rows
+    ]
+    return (
+        f"<table><thead><tr>{''.join(f'<th>{escape(name)}</th>' for name in head)}</tr></thead><tbody>"
+        + "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in cells)
+        + "</tbody></table>"
+    )
 
 
 def _plot(entry: Entry) -> str:

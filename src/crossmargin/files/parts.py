@@ -51,6 +51,8 @@ _FILES = {
     "rules": (".toml",),
 }
 """What a folder may hold, with the forms each takes."""
+_BESIDE = ("venue.json",)
+"""What an import writes beside a book: what the venue states itself is no part of it."""
 
 
 @dataclass(slots=True)
@@ -193,7 +195,9 @@ def _add_folder(parts: Parts, folder: Path) -> None:
 def _files_of(parts: Parts, folder: Path) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix not in (*_TABLE_SUFFIXES, *_DOCUMENT_SUFFIXES):
+        if path.name.startswith(".") or path.name in _BESIDE:
+            continue
+        if path.suffix not in (*_TABLE_SUFFIXES, *_DOCUMENT_SUFFIXES):
             continue
         if path.stem not in _FILES:
             hint = nearest(path.stem, _FILES)

@@ -22,6 +22,8 @@ class Layers:
 
     leg_alone: FloatArray
     """(L,) each position on its own."""
+    leg_alone_initial: FloatArray
+    """(L,) the same of initial margin, which the layers are not of."""
     alone: FloatArray
     """Sum of its positions, each on its own."""
     within: FloatArray
@@ -81,14 +83,15 @@ def layers(standing: Standing) -> Layers:
     leg_pool = pools.leg_pool
     group = np.array([terms.asset_number[asset.group] for asset in terms.assets], dtype=np.int64)
     leg_group = group[terms.underlying[pools.leg_instrument]]
-    by_leg = _maintenance(standing, np.arange(len(leg_pool)), leg_pool)
+    by_leg, by_leg_initial = _totals(standing, np.arange(len(leg_pool)), leg_pool)
     key, of_group = np.unique(leg_pool * len(terms.assets) + leg_group, return_inverse=True)
-    by_group = _maintenance(standing, of_group, key // len(terms.assets))
-    legs = _maintenance(standing, leg_pool, np.arange(pools.count))
+    by_group, _ = _totals(standing, of_group, key // len(terms.assets))
+    legs, _ = _totals(standing, leg_pool, np.arange(pools.count))
     alone = group_sums(leg_pool, by_leg, pools.count)
     groups = group_sums(key // len(terms.assets), by_group, pools.count)
     return Layers(
         leg_alone=by_leg,
+        leg_alone_initial=by_leg_initial,
         alone=alone,
         within=groups - alone,
         between=legs - groups,
@@ -120,8 +123,9 @@ def causes(standing: Standing, of: Layers, than: Layers, pool: int, *, most: int
     return sorted(found, key=lambda cause: -abs(cause.amount))[:most]
 
 
-def _maintenance(standing: Standing, part: IntArray, pool: IntArray) -> FloatArray:
-    """Return the maintenance margin of parts of pools without collateral: `part` (L,) of each leg, `pool` (parts,)."""
+def _totals(standing: Standing, part: IntArray, pool: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return (maintenance, initial) margin of parts of pools without collateral: `part` (L,) of each leg, `pool`
+    (parts,) of each part."""
     pools, count = standing.pools, len(pool)
     order = np.argsort(part, kind="stable")
     none = np.zeros(0, dtype=np.int64)
@@ -153,5 +157,5 @@ def _maintenance(standing: Standing, part: IntArray, pool: IntArray) -> FloatArr
     )
     portfolios = replace(portfolios, whole_book=standing.portfolios.whole_book)
     model = standing.rules.model
-    maintenance, _ = model.totals(model.ingredients(portfolios), portfolios.credit_factor)
-    return np.asarray(maintenance, dtype=np.float64)
+    maintenance, initial = model.totals(model.ingredients(portfolios), portfolios.credit_factor)
+    return np.asarray(maintenance, dtype=np.float64), np.asarray(initial, dtype=np.float64)

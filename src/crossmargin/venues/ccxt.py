@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,9 +11,11 @@ from crossmargin.book import Position
 from crossmargin.errors import InputError, InvalidFile
 from crossmargin.instruments import Instrument, Option, Spot, parse_symbol
 from crossmargin.market import Mark, Market
-from crossmargin.units import exact
+from crossmargin.venues.account import Told, leverage_reason
 from crossmargin.venues.document import read_json
+from crossmargin.venues.fields import Fields, kind_of
 from crossmargin.venues.imported import Imported
+from crossmargin.venues.stated import Stated
 
 _SIDES = {"long": 1, "short": -1}
 _MODES = ("cross", "isolated")
@@ -29,28 +29,6 @@ _WALLET_FIELD = {
 """Field of the venue's own answer with the collateral of an isolated position before its unrealized P&L."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One position object, with its place for errors."""
-
-    place: str
-    fields: Mapping[str, Any]
-
-    def number(self, field: str) -> Decimal | None:
-        """Return a field as an exact number, or None where it is absent or null."""
-        return _number(f"{self.place}.{field}", self.fields.get(field))
-
-    def raw_number(self, field: str) -> Decimal | None:
-        """Return a field of the venue's own answer; an empty text is absent there."""
-        info = self.fields.get("info")
-        value = info.get(field) if isinstance(info, dict) else None
-        return _number(f"{self.place}.info.{field}", None if value == "" else value)
-
-    def refuse(self, field: str, found: str, allowed: str, hint: str = "") -> InvalidFile:
-        """Return the error for one field."""
-        return InvalidFile(f"{self.place}.{field}", found, allowed, hint)
-
-
 def import_ccxt_positions(path: Path | str, venue: str) -> Imported:
     """Return the positions of a fetch_positions dump and their instruments.
 
@@ -62,16 +40,18 @@ def import_ccxt_positions(path: Path | str, venue: str) -> Imported:
     coins, so there `info.size` is the quantity and a contract is one unit. The ring-fenced collateral of an isolated
     position is taken before unrealized P&L: the venue's own figure where it states one, else `collateral` -
     `unrealizedPnl` (ccxt: collateral moves with P&L), else `initialMargin`. Rows of no contracts are left out and
-    counted. Mark prices make a market where the dump states a time; it has no index prices. Raises InvalidFile.
+    counted. Mark prices make a market where the dump states a time; it has no index prices. Margins of positions that
+    the venue states are kept beside (`stated`), without an account's name. Raises InvalidFile.
     """
     path = Path(path)
-    rows = [_Row(f"{path.name}[{k}]", fields) for k, fields in enumerate(_objects(path))]
+    rows = [Fields(f"{path.name}[{k}]", fields) for k, fields in enumerate(_objects(path))]
     positions: list[Position] = []
     instruments: dict[str, Instrument] = {}
     marks: dict[str, tuple[int, float]] = {}
     times: list[int] = []
     notes: dict[str, list[str]] = {}
     closed = 0
+    told = Told(venue=venue)
     for row in rows:
         quantity, stated_size = _quantity(row, venue)
         if quantity == 0:
@@ -84,6 +64,12 @@ def import_ccxt_positions(path: Path | str, venue: str) -> Imported:
                 "contractSize", f"{instrument.contract_size}, after {known.contract_size}", "one size a symbol"
             )
         positions.append(_position(row, instrument, quantity, venue, notes))
+        chosen = leverage_reason(row.number("leverage"))
+        for field, what, reasons in (
+            ("initialMargin", "initial_margin", chosen),
+            ("maintenanceMargin", "maintenance_margin", ()),
+        ):
+            told.state(row, field, what, instrument.settle, symbol=instrument.symbol, reasons=reasons)
         stamp = row.number("timestamp")
         if stamp is not None:
             times.append(_stamp(row, stamp))
@@ -111,6 +97,12 @@ def import_ccxt_positions(path: Path | str, venue: str) -> Imported:
         instruments=tuple(instruments[symbol] for symbol in sorted(instruments)),
         market=market,
         positions=tuple(positions),
+        stated=Stated(
+            venue=venue,
+            time=None if market is None else market.time,
+            figures=told.merged({"": ""}, {}),
+            lacking=tuple(told.lacking),
+        ),
         report=tuple(report),
     )
 
@@ -118,37 +110,29 @@ def import_ccxt_positions(path: Path | str, venue: str) -> Imported:
 def _objects(path: Path) -> list[dict[str, Any]]:
     document = read_json(path, "a JSON list of positions")
     if not isinstance(document, list):
-        raise InvalidFile(str(path), _kind(document), "a JSON list of positions, as ccxt fetch_positions returns")
+        raise InvalidFile(str(path), kind_of(document), "a JSON list of positions, as ccxt fetch_positions returns")
     for k, fields in enumerate(document):
         if not isinstance(fields, dict):
-            raise InvalidFile(f"{path.name}[{k}]", _kind(fields), "a position object")
+            raise InvalidFile(f"{path.name}[{k}]", kind_of(fields), "a position object")
     return document
 
 
-def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", Decimal: "a number"}
-    return names.get(type(value), "null")
+def _raw(row: Fields) -> Fields:
+    """Return the venue's own answer inside a position, as far as there is one."""
+    info = row.values.get("info")
+    return Fields(f"{row.place}.info", info if isinstance(info, dict) else {})
 
 
-def _number(place: str, value: object) -> Decimal | None:
-    if value is None:
-        return None
-    try:
-        return exact(value)
-    except ValueError as error:
-        raise InvalidFile(place, str(error), "a finite number") from None
-
-
-def _quantity(row: _Row, venue: str) -> tuple[Decimal, Decimal | None]:
+def _quantity(row: Fields, venue: str) -> tuple[Decimal, Decimal | None]:
     """Return signed contracts and the size of one, None where the dump does not state it."""
     field, size = "contracts", row.number("contractSize")
     contracts = row.number("contracts")
-    if venue == "deribit" and (stated := row.raw_number("size")) is not None:
+    if venue == "deribit" and (stated := _raw(row).number("size")) is not None:
         # ccxt leaves `contracts` empty there, and its contractSize is the step of an order, not the unit of size.
         field, contracts, size = "info.size", abs(stated), Decimal(1)
     if contracts is None:
         raise row.refuse(field, "nothing", "a number of contracts")
-    side = row.fields.get("side")
+    side = row.values.get("side")
     if contracts == 0:
         return contracts, size
     if side not in _SIDES:
@@ -160,10 +144,10 @@ def _quantity(row: _Row, venue: str) -> tuple[Decimal, Decimal | None]:
     return abs(contracts) * _SIDES[side], size
 
 
-def _instrument(row: _Row, venue: str, size: Decimal | None, notes: dict[str, list[str]]) -> Instrument:
-    symbol = row.fields.get("symbol")
+def _instrument(row: Fields, venue: str, size: Decimal | None, notes: dict[str, list[str]]) -> Instrument:
+    symbol = row.values.get("symbol")
     if not isinstance(symbol, str):
-        raise row.refuse("symbol", "nothing" if symbol is None else _kind(symbol), "a ccxt unified symbol")
+        raise row.refuse("symbol", "nothing" if symbol is None else kind_of(symbol), "a ccxt unified symbol")
     try:
         instrument = parse_symbol(symbol, venue, contract_size=size)
     except InputError as error:
@@ -185,7 +169,7 @@ def _instrument(row: _Row, venue: str, size: Decimal | None, notes: dict[str, li
 
 
 def _position(
-    row: _Row, instrument: Instrument, quantity: Decimal, venue: str, notes: dict[str, list[str]]
+    row: Fields, instrument: Instrument, quantity: Decimal, venue: str, notes: dict[str, list[str]]
 ) -> Position:
     entry = row.number("entryPrice")
     least = 0 if isinstance(instrument, Option) else None
@@ -193,7 +177,7 @@ def _position(
         raise row.refuse("entryPrice", str(entry), "a price above 0, or null")
     if entry is None:
         _note(notes, "No entry price: profit up to now counts as settled", instrument.symbol)
-    mode = row.fields.get("marginMode")
+    mode = row.values.get("marginMode")
     if mode is not None and mode not in _MODES:
         raise row.refuse("marginMode", repr(mode), " or ".join(_MODES))
     if mode is None:
@@ -207,10 +191,10 @@ def _position(
     )
 
 
-def _collateral(row: _Row, venue: str, notes: dict[str, list[str]]) -> Decimal:
+def _collateral(row: Fields, venue: str, notes: dict[str, list[str]]) -> Decimal:
     """Return what is ring-fenced for an isolated position, before its unrealized P&L."""
-    symbol = row.fields["symbol"]
-    own = row.raw_number(_WALLET_FIELD[venue]) if venue in _WALLET_FIELD else None
+    symbol = row.values["symbol"]
+    own = _raw(row).number(_WALLET_FIELD[venue]) if venue in _WALLET_FIELD else None
     with_profit, profit = row.number("collateral"), row.number("unrealizedPnl")
     if own is not None:
         field, collateral = f"info.{_WALLET_FIELD[venue]}", own
@@ -230,7 +214,7 @@ def _collateral(row: _Row, venue: str, notes: dict[str, list[str]]) -> Decimal:
     return collateral
 
 
-def _stamp(row: _Row, stamp: Decimal) -> int:
+def _stamp(row: Fields, stamp: Decimal) -> int:
     # Up to the year 9999: what a date can be.
     if stamp != int(stamp) or not 0 < stamp < 253_402_300_800_000:
         raise row.refuse("timestamp", str(stamp), "milliseconds since 1970")
