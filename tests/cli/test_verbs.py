@@ -30,7 +30,14 @@ def demo(crossmargin, monkeypatch):
 
 def test_the_demo_shows_the_table_an_account_the_saving_and_what_to_try(demo):
     assert demo.code == 0
-    for told in ("9 accounts", "silas-options: warning", "Margined position by position", "Try next"):
+    for told in (
+        "10 accounts",
+        "silas-options: warning",
+        "By group",
+        "By position",
+        "from the book's history",
+        "Try next",
+    ):
         assert told in demo.out
     assert max(len(line) for line in demo.out.splitlines()) <= 110
 
@@ -54,7 +61,7 @@ def test_the_demo_book_has_an_account_of_every_kind(crossmargin):
     book = tomllib.loads(demo_text())
     terms = book["instruments"]
     assert {i["type"] for i in terms} == {"perpetual", "future", "option"}
-    assert {i["underlying"] for i in terms} == {"BTC", "ETH", "SPX", "WTI", "EUR"}
+    assert {i["underlying"] for i in terms} == {"BTC", "ETH", "SPX", "NASDAQ", "WTI", "EUR"}
     assert any(i.get("inverse") and i["type"] == "option" for i in terms)
     assert any(i.get("inverse") and i["type"] == "perpetual" for i in terms)
     assert any(i.get("price_domain") == "any" for i in terms)

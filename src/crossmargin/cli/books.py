@@ -10,6 +10,7 @@ from crossmargin.errors import InputError, InvalidFile, nearest
 
 if TYPE_CHECKING:
     from crossmargin.files import Loaded
+    from crossmargin.market import History
     from crossmargin.rules import Rules
     from crossmargin.standing import Standing
 
@@ -22,10 +23,21 @@ BAD_STATUSES = ("liquidation", "bankrupt")
 
 
 def demo_text() -> str:
-    """Return the shipped demo book."""
+    """Return the shipped demo book, without its closes."""
     from importlib.resources import files
 
     return (files("crossmargin.cli") / "demo" / "book.toml").read_text(encoding="utf-8")
+
+
+def demo_closes() -> History:
+    """Return the daily closes of the demo book; say so on stderr where those of shares and oil are not real."""
+    from crossmargin.cli.console import note
+    from crossmargin.cli.demo_history import ABSENT, demo_history
+
+    closes = demo_history()
+    if not closes.real:
+        note(ABSENT)
+    return closes.history
 
 
 def load(book: str, market: str | None = None) -> Loaded:
@@ -34,10 +46,14 @@ def load(book: str, market: str | None = None) -> Loaded:
 
     if book == STANDARD_INPUT or book != DEMO or os.path.exists(book):
         return read_book(book, market=market)
+    from dataclasses import replace
     from importlib.resources import as_file, files
 
     with as_file(files("crossmargin.cli") / "demo" / "book.toml") as path:
-        return read_book(path, market=market)
+        loaded = read_book(path, market=market)
+    if market is not None:
+        return loaded
+    return replace(loaded, market=loaded.market.with_(history=demo_closes()))
 
 
 def rules_of(name: str) -> Rules:
