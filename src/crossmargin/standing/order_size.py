@@ -16,7 +16,14 @@ from crossmargin.instruments import KINDS
 from crossmargin.margin import BookModel, OpenOrders
 from crossmargin.pricing import Valuation, value
 from crossmargin.ragged import starts
-from crossmargin.standing.standing import Standing, evaluate, margin_balance, portfolios_of, worth_of
+from crossmargin.standing.standing import (
+    Standing,
+    evaluate,
+    margin_balance,
+    portfolios_of,
+    uncounted_of_fills,
+    worth_of,
+)
 from crossmargin.units import BoolArray, FloatArray, IntArray
 
 _SPOT, _OPTION = KINDS.index("spot"), KINDS.index("option")
@@ -167,9 +174,19 @@ class _Ordered(_Ladder):
         orders = portfolios.orders
         assert isinstance(orders, OpenOrders)
         # The new one comes last in the book, and so in its pool.
-        columns = orders.quantity.copy()
-        columns[starts(orders.pool, len(quantity))[1:] - 1] = quantity
-        portfolios = replace(portfolios, orders=replace(orders, quantity=columns))
+        last = starts(orders.pool, len(quantity))[1:] - 1
+        quantities, uncounted = orders.quantity.copy(), orders.uncounted.copy()
+        quantities[last] = quantity
+        uncounted[last] = uncounted_of_fills(
+            standing.pools,
+            self.pool,
+            int(orders.instrument[last[0]]),
+            quantity,
+            standing.rules,
+            standing.market.currency,
+            standing.valuation.catalogue,
+        )
+        portfolios = replace(portfolios, orders=replace(orders, quantity=quantities, uncounted=uncounted))
         _, initial = model.totals(model.ingredients(portfolios), portfolios.credit_factor)
         balance = np.full(len(quantity), standing.margin_balance[self.pool])
         return balance, initial + standing.worth.initial_only[self.pool]

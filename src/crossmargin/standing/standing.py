@@ -207,20 +207,32 @@ def _orders(book: Book, pools: Pools, where: PoolMap, rules: Rules, currency: st
     number = {name: k for k, name in enumerate(book.accounts.ids)}
     uncounted = np.zeros(len(book.orders))
     for k, order in enumerate(book.orders):
-        instrument = catalogue.number[order.symbol]
-        if order.quantity <= 0 or catalogue.kind[instrument] != _SPOT:
-            continue
-        asset = int(catalogue.underlying[instrument])
-        known = catalogue.assets[asset]
-        pool = where.of_account[number[order.account]]
-        rows = slice(pools.balance_start[pool], pools.balance_start[pool + 1])
-        amounts = pools.balance_amount[rows][pools.balance_asset[rows] == asset]
-        have = float(np.maximum(amounts, 0.0).sum())
-        most = np.inf if known.cap is None else known.cap
-        with_fill = np.minimum([have, have + order.quantity], most)
-        before, after = rules.haircuts.tiers(known, currency).counted(with_fill)
-        uncounted[k] = 1.0 - (after - before) / order.quantity
+        pool, quantity = int(where.of_account[number[order.account]]), np.array([order.quantity])
+        uncounted[k] = uncounted_of_fills(
+            pools, pool, catalogue.number[order.symbol], quantity, rules, currency, catalogue
+        )[0]
     return OpenOrders.of(book.orders, catalogue, account=number, pool_of_account=where.of_account, uncounted=uncounted)
+
+
+def uncounted_of_fills(
+    pools: Pools, pool: int, instrument: int, quantity: FloatArray, rules: Rules, currency: str, catalogue: Catalogue
+) -> FloatArray:
+    """Return what fraction of the coins bought by fills of so many spot contracts will not count, same shape.
+
+    After the pool's own balance has filled the first slices of haircut; 0 for sales and other instruments.
+    """
+    if catalogue.kind[instrument] != _SPOT:
+        return np.zeros(len(quantity))
+    asset = int(catalogue.underlying[instrument])
+    known = catalogue.assets[asset]
+    rows = slice(pools.balance_start[pool], pools.balance_start[pool + 1])
+    amounts = pools.balance_amount[rows][pools.balance_asset[rows] == asset]
+    have = float(np.maximum(amounts, 0.0).sum())
+    most = np.inf if known.cap is None else known.cap
+    bought = np.maximum(quantity, 0.0) * catalogue.contract_size[instrument]
+    tiers = rules.haircuts.tiers(known, currency)
+    counted = tiers.counted(np.minimum(have + bought, most)) - tiers.counted(np.full(len(bought), min(have, most)))
+    return np.asarray(1.0 - np.divide(counted, bought, out=np.ones(len(bought)), where=bought > 0.0))
 
 
 def _unheeded(book: Book, rules: Rules) -> tuple[str, ...]:
