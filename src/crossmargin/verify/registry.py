@@ -25,6 +25,8 @@ ADAPTER_FILES = (
     "span",
     "tims",
     "strategy",
+    "portfolio",
+    "portfolio_books",
 )
 """Files of `adapters/`; each registers the models of its family when it is imported."""
 
