@@ -73,9 +73,7 @@ def test_the_worst_scenario_makes_the_loss_the_requirement_names(explained, acco
 
 
 def test_a_scenario_shows_what_every_position_makes(explained):
-    text = explained(
-        "silas-options", "demo", "--rules", "grid", "--scenario", "BTC price -32.0% extreme"
-    ).out
+    text = explained("silas-options", "demo", "--rules", "grid", "--scenario", "BTC price -32.0% extreme").out
     assert "Scenario BTC price -32.0% extreme" in text
     assert "35% of a loss in it counts" in text
     assert amount_after(text, "= profit or loss") < 0
@@ -117,8 +115,63 @@ def test_what_cannot_be_explained_is_refused(crossmargin, arguments):
 def test_no_figure_is_cut_on_a_narrow_page(explained, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))
     for account in ACCOUNTS:
-        text = explained(
-            account, "demo", "--scenario", "worst" if account != "paula-protected" else "2020-03-12"
-        ).out
+        text = explained(account, "demo", "--scenario", "worst" if account != "paula-protected" else "2020-03-12").out
         assert "…" not in text
         assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+
+
+def test_the_most_likely_joint_breach_is_told_where_asked_for(explained):
+    plain = explained("vega-options", "demo", "--json").document
+    joint = explained("vega-options", "demo", "--joint", "--json").document
+    breach = joint["accounts"][0].pop("most_likely_breach")
+    assert joint == plain
+    assert 0 < breach["lower_bound"] <= breach["distance"]
+    assert set(breach["moves"]) == set(breach["vol_moves"]) == {"BTC"}
+    text = explained("vega-options", "demo", "--joint").out
+    assert f"{breach['distance']:.2f} standard deviations of a day away" in text
+    assert f"none lies within {breach['lower_bound']:.2f}" in text
+    assert "It is there now" in explained("milo-leverage", "demo", "--joint").out
+    assert "No joint move" in explained("paula-protected", "demo", "--joint").out
+
+
+def test_a_price_that_may_be_negative_is_told_as_moved_by_a_difference(explained):
+    breach = explained("rosa-macro", "demo", "--joint", "--json").document["accounts"][0]["most_likely_breach"]
+    then = f"{71.2 + breach['moves']['WTI']:,.4f}"
+    (line,) = [
+        line
+        for line in explained("rosa-macro", "demo", "--joint").out.split("Most likely joint breach")[1].splitlines()
+        if line.startswith("WTI")
+    ]
+    assert line.split()[2] == then.rstrip("0")
+
+
+def test_how_much_more_can_be_ordered_is_told_for_both_sides(explained):
+    arguments = ("harper-basis", "demo", "--max-order", "BTC-PERP", "--target", "0.5", "--limit", "64100")
+    order = explained(*arguments, "--json").document["accounts"][0]["max_order"]
+    assert (order["symbol"], order["target"], order["limit"], order["lot"]) == ("BTC-PERP", 0.5, 64100, 0.001)
+    for side in ("buy", "sell"):
+        assert order[side]["binding"] == "target"
+        assert order[side]["utilization"] <= 0.5 < order[side]["utilization_beyond"]
+        assert order[side]["quantity"] == round(order[side]["quantity"], 3) > 0
+    text = explained(*arguments).out
+    assert f"{order['sell']['quantity']:,.3f}" in text
+    assert "More BTC-PERP at 64,100" in text
+    assert "stays open" in text
+    assert "is filled at once" in explained(*arguments, "--rules", "grid").out
+    assert "above that now" in explained("milo-leverage", "demo", "--max-order", "ETH-PERP").out
+
+
+def test_a_pool_orders_as_its_members_do(explained):
+    pool = explained("vega", "demo", "--max-order", "BTC-PERP", "--joint", "--json").document["pools"][0]
+    member = explained("vega-hedge", "demo", "--max-order", "BTC-PERP", "--joint", "--json").document["accounts"][0]
+    assert pool["max_order"] == member["max_order"]
+    assert pool["most_likely_breach"] == member["most_likely_breach"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--max-order", "BTC-PERPS"], ["--max-order", "BTC-PERP", "--target", "0"]], ids=["symbol", "target"]
+)
+def test_an_order_that_cannot_be_is_refused(crossmargin, arguments):
+    ran = crossmargin("explain", "iris", "demo", *arguments)
+    assert (ran.code, ran.out) == (REFUSED, "")
+    assert ran.err.startswith("error: ")

@@ -102,6 +102,12 @@ def index_of(standing: Standing) -> dict[str, float]:
     return index
 
 
+def any_domain_of(standing: Standing) -> set[str]:
+    """Return the underlyings whose prices may be zero or negative."""
+    terms = standing.valuation.catalogue
+    return {terms.assets[a].symbol for a in terms.underlying[terms.any_domain].tolist()}
+
+
 def option_worth_of(standing: Standing) -> dict[str, float]:
     """Return what one contract of each held option is worth, in the reporting currency."""
     import numpy as np

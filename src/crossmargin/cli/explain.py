@@ -22,6 +22,23 @@ def explain(
         str | None,
         Parameter(metavar="NAME", help="Show what every position makes in this scenario; worst for the worst one."),
     ] = None,
+    joint: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            show_default=False,
+            help="Show the most likely joint move of prices and vols that leads to liquidation.",
+        ),
+    ] = False,
+    max_order: Annotated[
+        str | None, Parameter(metavar="SYMBOL", help="Show how many more contracts it can buy or sell.")
+    ] = None,
+    target: Annotated[
+        float, Parameter(metavar="U", help="Initial margin may be this share of the margin balance; for --max-order.")
+    ] = 1.0,
+    limit: Annotated[
+        float | None, Parameter(metavar="PRICE", help="At this price; for --max-order. By default the mark.")
+    ] = None,
     market: Market = None,
     rules: RuleBook = None,
     as_json: AsJson = False,
@@ -31,7 +48,7 @@ def explain(
     From its balances and positions to net value, haircut and equity; from scenarios to requirement; who causes how
     much of it; where it would be liquidated; what cross margin saves. Every list adds up to the number below it.
     """
-    from crossmargin.cli.books import evaluated, index_of, only_account, option_worth_of
+    from crossmargin.cli.books import any_domain_of, evaluated, index_of, only_account, option_worth_of
     from crossmargin.cli.console import answers, warn, write_json
 
     name, book = _named(first, second, account)
@@ -42,6 +59,16 @@ def explain(
         from crossmargin.cli.scenario import made_in
 
         made = made_in(standing, document, scenario)
+    told = next(entry for entry in (*document["accounts"], *document["pools"]) if entry["id"] == name)
+    if joint or max_order is not None:
+        from crossmargin.cli.kernels import compilation_noted
+        from crossmargin.cli.outlook import max_order_of, most_likely_breach_of
+
+        with compilation_noted():
+            if joint:
+                told["most_likely_breach"] = most_likely_breach_of(standing, name)
+            if max_order is not None:
+                told["max_order"] = max_order_of(standing, name, max_order, target, limit)
     if as_json:
         write_json(document if made is None else {**document, "scenario": made})
     else:
@@ -50,6 +77,11 @@ def explain(
         console = answers()
         for part in explanation(document, name, index_of(standing), option_worth_of(standing)):
             console.print(part)
+        if joint or max_order is not None:
+            from crossmargin.cli.outlook import outlook
+
+            for part in outlook(told, index_of(standing), any_domain_of(standing)):
+                console.print(part)
         if made is not None:
             for part in scenario_table(made, document["currency"]):
                 console.print(part)
@@ -83,6 +115,8 @@ app = verb(
         "crossmargin explain silas-options demo --scenario worst",
         'crossmargin explain alice book.json --scenario "BTC price +16.0% vol up"',
         "crossmargin explain book.json --account alice --json",
+        "crossmargin explain harper-basis demo --joint",
+        "crossmargin explain harper-basis demo --max-order BTC-PERP --target 0.8",
     ],
     usage="Usage: crossmargin explain ACCOUNT BOOK [OPTIONS]",
 )
