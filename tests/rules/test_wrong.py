@@ -1,5 +1,6 @@
 """A folder of deliberately wrong rule books: each is refused with file, key, what was found, what is allowed."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,10 @@ REFUSALS = {
 }
 
 
+WITHOUT_A_LINE = {"empty", "missing_head", "missing_parameter", "missing_version"}
+"""Nothing in the file is at fault: something is not there."""
+
+
 def test_every_wrong_book_of_the_folder_has_its_refusal_and_every_refusal_its_book():
     assert {path.stem for path in WRONG.glob("*.toml")} == set(REFUSALS)
 
@@ -125,7 +130,16 @@ def test_a_wrong_rule_book_is_refused_with_its_place_what_was_found_and_what_is_
     with pytest.raises(InvalidRules) as refusal:
         parse(path.read_text(encoding="utf-8"), path.name)
     error = refusal.value
-    assert error.where == path.name + place
+    file, line = re.fullmatch(r"(\w+\.toml)(?:, line (\d+))?.*", error.where).groups()
+    assert (file, error.where) == (
+        path.name,
+        path.name + (f", line {line}" if line and place[:1] == ":" else "") + place,
+    )
+    assert (line is None) == (name in WITHOUT_A_LINE)
+    if line and place[:1] == ":":
+        # The key at fault stands on that line; one that is missing, in the list or table that does.
+        at = path.read_text(encoding="utf-8").splitlines()[int(line) - 1]
+        assert re.search(r"(\w+)[\[\]\d]*$", place)[1] in at or "{" in at or "[" in at
     assert error.found.startswith(found)
     assert allowed in f"{error.allowed} ({error.hint})"
 

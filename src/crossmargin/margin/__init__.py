@@ -12,6 +12,7 @@ margin exactly (math.fsum), and so do the shares of its legs and collateral.
 """
 
 from crossmargin.margin import (
+    composed,
     delta_spreads,
     derive_portfolio,
     derive_portfolio_v1,
@@ -26,7 +27,8 @@ from crossmargin.margin import (
     tims,
 )
 from crossmargin.margin.brackets import Brackets, Tiers, next_amount
-from crossmargin.margin.contingency import futures_contingency
+from crossmargin.margin.composed import Composed
+from crossmargin.margin.contingency import futures_charges, futures_contingency, short_option_charges
 from crossmargin.margin.derive_portfolio import DerivePortfolio
 from crossmargin.margin.derive_portfolio_v1 import DerivePortfolioV1
 from crossmargin.margin.derive_standard import DeriveStandard
@@ -46,6 +48,7 @@ from crossmargin.margin.variation import VariationAccount, variation_account
 __all__ = [
     "BookModel",
     "Brackets",
+    "Composed",
     "DerivePortfolio",
     "DerivePortfolioV1",
     "DeriveStandard",
@@ -61,15 +64,18 @@ __all__ = [
     "Terms",
     "Tiers",
     "VariationAccount",
+    "composed",
     "delta_spreads",
     "derive_portfolio",
     "derive_portfolio_v1",
     "derive_standard",
+    "futures_charges",
     "futures_contingency",
     "isolated",
     "market_levels",
     "next_amount",
     "quantums",
+    "short_option_charges",
     "simm",
     "size_weights",
     "span",

@@ -13,7 +13,7 @@ import numpy as np
 from crossmargin.errors import InvalidRules
 from crossmargin.instruments import Asset
 from crossmargin.margin.basis import ExpiryRows
-from crossmargin.margin.contingency import futures_contingency
+from crossmargin.margin.contingency import futures_charges, short_option_charges
 from crossmargin.margin.depth import Buckets, Kind
 from crossmargin.margin.grid import american_options
 from crossmargin.margin.grouped import ByGroup, Ladder, within
@@ -23,7 +23,6 @@ from crossmargin.margin.parameters import check_classes
 from crossmargin.margin.peg import peg_charges
 from crossmargin.margin.segments import Segments
 from crossmargin.margin.sensitivities import unit_deltas, unit_vegas
-from crossmargin.margin.short_options import ShortOptions
 from crossmargin.margin.whole import PoolCharges, WholePoolModel
 from crossmargin.pricing import Valuation
 from crossmargin.ragged import distinct, group_sums
@@ -136,7 +135,8 @@ class StressUnits(WholePoolModel):
         peg, peg_leg = peg_charges(
             portfolios, units, delta, self.quotes, Ladder(floor=(0.0,), rate=(self.peg_rate,)), 0.0
         )
-        short_leg, future_leg = self._short_options(portfolios), self._futures(portfolios, units)
+        short_leg = short_option_charges(portfolios, self.contingencies.column(catalogue, "short_option"))
+        future_leg = futures_charges(portfolios, self.contingencies.column(catalogue, "future"))
 
         def by_pool(value: FloatArray) -> FloatArray:
             return group_sums(pools.leg_pool, value, pools.count)
@@ -190,31 +190,6 @@ class StressUnits(WholePoolModel):
         rate = a_year * self.contingencies.column(catalogue, name)
         nothing = np.zeros(pools.count, dtype=np.int64)
         return ExpiryRows.of(portfolios, rows).shares(rate, nothing, len(amount))
-
-    def _short_options(self, portfolios: Portfolios) -> FloatArray:
-        """Return what each leg brings to the charge of net short options, (L,)."""
-        found = ShortOptions.of(portfolios, 1.0)
-        net = group_sums(found.bucket, found.charge, len(found.pool))
-        rate = self.contingencies.column(portfolios.valuation.catalogue, "short_option")[found.underlying]
-        counts = np.where(net > 0.0, rate, 0.0)
-        share = np.zeros(len(portfolios.leg_row))
-        share[found.leg] = found.charge * counts[found.bucket]
-        return share
-
-    def _futures(self, portfolios: Portfolios, units: Segments) -> FloatArray:
-        """Return what each future and perpetual is charged for its size, (L,)."""
-        legs = np.flatnonzero(~portfolios.is_option)
-        valuation, row = portfolios.valuation, portfolios.leg_row[legs]
-        catalogue, held = valuation.catalogue, portfolios.leg_instrument[legs]
-        coins = portfolios.quantity[legs] * catalogue.contract_size[held]
-        coins /= np.where(catalogue.inverse[held], valuation.mark[row], 1.0)
-        share = np.zeros(len(portfolios.leg_row))
-        share[legs] = futures_contingency(
-            size=coins,
-            price=valuation.index[row] * valuation.quote_fx[row],
-            factor=self.contingencies.column(catalogue, "future")[units.block[units.of_leg[legs]]],
-        )
-        return share
 
     def _dearest(self, units: Segments, stress: FloatArray, column: IntArray, symbols: list[str]) -> WorstScenarios:
         """Return each pool's group and scenario with the largest loss."""

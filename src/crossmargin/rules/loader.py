@@ -12,8 +12,9 @@ from importlib.resources import files
 from typing import Any
 
 from crossmargin.errors import InputError, InvalidRules, nearest
-from crossmargin.rules.entry import Entry
+from crossmargin.rules.entry import Entry, ModelSchema
 from crossmargin.rules.kinds import Choice, Table, told
+from crossmargin.rules.lines import line_of, lines_of
 from crossmargin.rules.models import MODELS
 from crossmargin.rules.rules import OPTION_VALUES, Parameter, Rules, Value
 from crossmargin.rules.schema import COMMON, haircut_policy
@@ -68,15 +69,37 @@ def source_text(name: str) -> str:
     return (files(__package__) / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
 
 
-def parse(text: str, where: str) -> Rules:
+def parse(text: str, where: str, *, models: Mapping[str, ModelSchema] | None = None) -> Rules:
     """Return the rule book of a TOML text; `where` names the file in errors.
 
     A book with `extends` starts from that shipped book: its own heads and parameters come before, tables by class,
-    name or tier entry by entry. Raises InvalidRules with the key, what was found and what is allowed.
+    name or tier entry by entry. `models` are models of one's own that it may name, beside those of the library.
+    Raises InvalidRules with line and key, what was found and what is allowed.
     """
-    document = _document(text, where)
+    known = {**MODELS, **(models or {})}
+    twice = MODELS.keys() & (models or {}).keys()
+    if twice:
+        raise InvalidRules("models", ", ".join(sorted(twice)), "names that the library has not taken")
+    try:
+        return _parsed(text, where, known)
+    except InvalidRules as error:
+        raise _with_line(error, text, where) from None
+
+
+def _with_line(error: InputError, text: str, where: str) -> InputError:
+    """Return the error with the line its key stands on, where the text has that key."""
+    own = f"{where}: "
+    line = line_of(error.where.removeprefix(own), lines_of(text)) if error.where.startswith(own) else None
+    if line is None:
+        return error
+    place = f"{where}, line {line}: {error.where.removeprefix(own)}"
+    return InvalidRules(place, error.found, error.allowed, error.hint)
+
+
+def _parsed(text: str, where: str, models: Mapping[str, ModelSchema]) -> Rules:
+    document = _document(text, where, models)
     head = document.head
-    model = MODELS[head["model"]]
+    model = models[head["model"]]
     values: dict[str, Any] = {}
     parameters: list[Parameter] = []
     entries = (*model.entries, *COMMON)
@@ -111,17 +134,17 @@ def parse(text: str, where: str) -> Rules:
     )
 
 
-def _document(text: str, where: str) -> _Document:
+def _document(text: str, where: str, models: Mapping[str, ModelSchema]) -> _Document:
     raw = _toml(text, where)
     given = raw.pop("parameters", {})
-    head = {key: _head(key, value, f"{where}: {key}") for key, value in raw.items() if _known_head(key, where)}
+    head = {key: _head(key, value, f"{where}: {key}", models) for key, value in raw.items() if _known_head(key, where)}
     parent = None
     if "extends" in head:
         if head["extends"] not in shipped():
             raise InvalidRules(
                 f"{where}: extends", repr(head["extends"]), ", ".join(shipped()), nearest(head["extends"], shipped())
             )
-        parent = _document(source_text(head["extends"]), f"{head['extends']}.toml")
+        parent = _document(source_text(head["extends"]), f"{head['extends']}.toml", models)
         if head.get("model", parent.head["model"]) != parent.head["model"]:
             raise InvalidRules(f"{where}: model", head["model"], f"{parent.head['model']}, of the book it extends")
     for key in _HEAD:
@@ -131,7 +154,7 @@ def _document(text: str, where: str) -> _Document:
     if parent is not None:
         head = {**parent.head, **head}
     layers = dict(parent.layers) if parent is not None else {}
-    for key, one in _given(given, head["model"], where):
+    for key, one in _given(given, head["model"], where, models):
         layers[key] = (*layers.get(key, ()), one)
     return _Document(head=head, layers=layers)
 
@@ -161,7 +184,7 @@ def _known_head(key: str, where: str) -> bool:
     return True
 
 
-def _head(key: str, raw: Any, place: str) -> str:
+def _head(key: str, raw: Any, place: str, models: Mapping[str, ModelSchema]) -> str:
     if key == "version":
         allowed = "the day it is in force from, YYYY-MM-DD"
         if isinstance(raw, date) and not isinstance(raw, datetime):
@@ -173,7 +196,7 @@ def _head(key: str, raw: Any, place: str) -> str:
         except ValueError as error:
             raise InvalidRules(place, str(error), allowed) from None
     if key == "model":
-        return Choice(tuple(MODELS)).read(raw, place)
+        return Choice(tuple(models)).read(raw, place)
     if key == "option_value":
         return Choice(OPTION_VALUES).read(raw, place)
     return _text(raw, place)
@@ -187,11 +210,11 @@ def _text(raw: Any, place: str, longest: int = 2_000) -> str:
     return raw.strip()
 
 
-def _given(raw: Any, model: str, where: str) -> Iterator[tuple[str, _Given]]:
+def _given(raw: Any, model: str, where: str, models: Mapping[str, ModelSchema]) -> Iterator[tuple[str, _Given]]:
     """Yield each parameter of a book, its frame and unit checked; its value is checked once layers are merged."""
     if not isinstance(raw, dict):
         raise InvalidRules(f"{where}: parameters", told(raw), "tables [parameters.<key>]")
-    known = {entry.key: entry for entry in (*MODELS[model].entries, *COMMON)}
+    known = {entry.key: entry for entry in (*models[model].entries, *COMMON)}
     for key, parts in raw.items():
         place = f"{where}: parameters.{key}"
         if key not in known:
