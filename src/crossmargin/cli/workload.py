@@ -5,22 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
 from math import sin
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from crossmargin.book import Book
+    from crossmargin.market import Market
     from crossmargin.rules import Rules
 
 _TIME = datetime(2026, 11, 20, 8, tzinfo=UTC)
 _DAYS = 60
+_KINDS = (
+    ("perpetual", "future", "option"),
+    ("future", "option"),
+    ("perpetual", "option"),
+    ("option",),
+    ("perpetual",),
+)
+"""What small books hold, the most first."""
 
 
 def steps() -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield (what it does, how to do it): together they call every kernel as the verbs do."""
+    from crossmargin.rules import shipped
+
     yield "portfolio margin", lambda: _demo("portfolio")
-    yield "grid margin", lambda: _demo("grid")
-    yield "standard option margin", lambda: _demo("standard")
-    yield "leverage brackets", _brackets
+    for name in shipped():
+        yield f"rule book {name}", partial(_small_books, name)
+    yield "spreads between tiers", _tiers
     yield "historical scenarios", _historical
     yield "implied vols", _vols
 
@@ -66,10 +80,72 @@ def _vols() -> object:
     return document(evaluate(book, market, load("grid")))
 
 
-def _brackets() -> object:
-    from crossmargin.rules import load
+def _tiers() -> object:
+    import numpy as np
 
-    return _short_perpetual(load("brackets"))
+    from crossmargin.margin.delta_spreads import TierSpread, tier_spreads
+
+    spread = TierSpread(tiers=(1, 2), charge=1.0)
+    return tier_spreads(np.array([2.0, 0.0]), np.array([0.0, 1.0]), [spread])
+
+
+def _small_books(name: str) -> object:
+    """Margin the most that a rule book can express: options, dated futures and an order, then less of them."""
+    from crossmargin.errors import InputError
+    from crossmargin.rules import load
+    from crossmargin.standing import document, evaluate
+
+    rules = load(name)
+    for kinds in (
+        ("perpetual", "future", "option"),
+        ("future", "option"),
+        ("perpetual", "option"),
+        ("option",),
+        ("perpetual",),
+    ):
+        book, market = _small_book(kinds)
+        try:
+            return document(evaluate(book, market, rules))
+        except InputError:
+            continue
+    raise AssertionError(f"no small book that {name} can express")
+
+
+def _small_book(kinds: tuple[str, ...]) -> tuple[Book, Market]:
+    """Return a book of one account, long and short in everything of those kinds, with the coin itself and an order."""
+    from crossmargin.book import Account, Balance, Book, Order, Position
+    from crossmargin.instruments import Future, Instrument, Option, Perpetual
+    from crossmargin.market import History, Mark, Market
+
+    near, far = _TIME + timedelta(days=20), _TIME + timedelta(days=110)
+    terms: dict[str, Any] = {"underlying": "BTC", "quote": "USD", "asset_class": "crypto"}
+    known: dict[str, list[Instrument]] = {
+        "perpetual": [Perpetual(symbol="PERP", **terms)],
+        "future": [Future(symbol="NEAR", expiry=near, **terms), Future(symbol="FAR", expiry=far, **terms)],
+        "option": [
+            Option(symbol=f"{word}{strike}", option_type=word, strike=Decimal(strike), expiry=near, **terms)
+            for word in ("call", "put")
+            for strike in (90, 100, 110)
+        ],
+    }
+    held = [contract for kind in kinds for contract in known[kind]]
+    positions = [Position(symbol=one.symbol, quantity=3.0 * (-1) ** k) for k, one in enumerate(held)]
+    account = Account(
+        id="warm",
+        balances=[Balance(asset="USD", amount=500.0), Balance(asset="BTC", amount=2.0)],
+        positions=positions,
+    )
+    book = Book.of([account], held, orders=[Order(account="warm", symbol=held[0].symbol, quantity=1.0, limit=100.0)])
+    today = _TIME.date()
+    closes = {today - timedelta(days=400 - k): 100.0 * (1.0 + 0.02 * sin(1.7 * k)) for k in range(400)}
+    market = Market(
+        time=_TIME,
+        prices={"BTC": 100.0},
+        marks={one.symbol: Mark(iv=0.6) for one in held if isinstance(one, Option)},
+        forwards={"BTC": {near.date(): 100.0, far.date(): 101.0}},
+        history=History.of({"BTC": closes}),
+    )
+    return book, market
 
 
 def _historical() -> object:

@@ -85,7 +85,7 @@ class ShortRates:
             raise InvalidRules("maintenance", f"{self.maintenance:g}", f"at most initial, {self.initial:g}")
 
 
-@njit(cache=True)
+@njit()
 def spread_charge(long_strike: float, short_strike: float, is_call: bool) -> float:
     """Return what a long option leaves uncovered of a short one of its type that ends no later, a unit: its width.
 
@@ -94,7 +94,7 @@ def spread_charge(long_strike: float, short_strike: float, is_call: bool) -> flo
     return max(long_strike - short_strike if is_call else short_strike - long_strike, 0.0)
 
 
-@njit(cache=True)
+@njit()
 def straddle_charge(call: float, call_value: float, put: float, put_value: float) -> float:
     """Return what a short call and a short put owe together, a unit: the greater charge and the other's value.
 
@@ -106,7 +106,7 @@ def straddle_charge(call: float, call_value: float, put: float, put_value: float
     return with_put if put > call else min(with_call, with_put)
 
 
-@njit(cache=True)
+@njit()
 def covered_charge(underlying: float, strike: float, is_call: bool) -> float:
     """Return what a short call on shares held, or a short put on shares owed, still owes a unit: its intrinsic value.
 

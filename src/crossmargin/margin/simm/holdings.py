@@ -357,7 +357,7 @@ def _aggregate(
     return amount, total, share
 
 
-@njit(cache=True)
+@njit()
 def _margin(
     first: int,
     last: int,
