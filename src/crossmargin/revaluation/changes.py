@@ -1,0 +1,263 @@
+"""Changes: fills, one after another, each against the margin of its account as the fills before it left it.
+
+A fill changes one segment. Its new worst loss is computed on a copy, exactly as a full pass would find it; the
+account's total is its slots summed anew. Only then is anything changed, so a refusal leaves no trace. A segment whose
+length class changes moves to another run (see `layout` for what that costs).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from crossmargin.revaluation.layout import POSITIONS, ROW, SEGMENTS, SLOTS, TILE, Layout
+from crossmargin.revaluation.passes import Width, worst_of_segment
+from crossmargin.revaluation.vectors import prefetch
+from crossmargin.units import Array, BoolArray, FloatArray, IntArray
+
+_AHEAD = 8
+"""Fills between an address becoming known and its use: what is fetched from memory arrives in the meantime."""
+
+
+@njit(cache=True)
+def apply_fills(
+    width: Width,
+    book: Layout,
+    losses: FloatArray,
+    group_row: IntArray,
+    group_of: Array,
+    local_of: Array,
+    account: IntArray,
+    instrument: IntArray,
+    quantity: FloatArray,
+    first: int,
+    check: bool,
+    accepted: BoolArray,
+) -> int:
+    """Decide and apply fills from number `first` on; return the number after the last one decided.
+
+    That is the number of fills, or less where a pool is full: write the layout anew and go on from there. With
+    `check`, a fill is refused where the total would be above the account's limit and above what it is now.
+    """
+    local = np.zeros(book.lengths[-1] + 1, book.instrument.dtype)
+    amount = np.zeros(book.lengths[-1] + 1)
+    fills = len(account)
+    for f in range(first, fills):
+        _fetch_ahead(book, group_of, account, instrument, f, fills)
+        a, g, q = account[f], group_of[instrument[f]], quantity[f]
+        slot, held = _slot(book, a, g)
+        n = _copied(book, a, slot, held, local, amount)
+        n = _filled(local, amount, n, local_of[instrument[f]], q)
+        worst = worst_of_segment(width, n, local, amount, 0, losses, group_row[g]) if n > 0 else 0.0
+        total = _total_with(book, a, slot, held, worst)
+        if check and total > book.accounts[a].limit and total > book.accounts[a].total:
+            accepted[f] = False
+            continue
+        if not _changed(book, a, g, slot, held, local, amount, n):
+            return f
+        if n > 0:
+            book.slots[_slot(book, a, g)[0]].kept = worst
+        book.accounts[a].total = total
+        accepted[f] = True
+    return fills
+
+
+@njit()
+def _fetch_ahead(book: Layout, group_of: Array, account: IntArray, instrument: IntArray, f: int, fills: int) -> None:
+    """Have memory fetched for the fills to come: the account, then its slots, then the segment."""
+    if f + 3 * _AHEAD < fills:
+        prefetch(book.accounts, account[f + 3 * _AHEAD])
+    if f + 2 * _AHEAD < fills:
+        prefetch(book.slots, book.accounts[account[f + 2 * _AHEAD]].row)
+    if f + _AHEAD < fills:
+        a, g = account[f + _AHEAD], group_of[instrument[f + _AHEAD]]
+        slot, held = _slot(book, a, g)
+        if held:
+            s = book.slots[slot]
+            at = book.runs[g, a // TILE, s.kind].position + s.place * book.lengths[s.kind]
+            prefetch(book.quantity, at)
+            prefetch(book.quantity, at + book.lengths[s.kind] - 1)
+            prefetch(book.instrument, at)
+
+
+@njit()
+def _slot(book: Layout, a: int, g: int) -> tuple[int, bool]:
+    """Return the slot of an account's group, and True; or the slot it would have, and False."""
+    row = book.accounts[a].row
+    for slot in range(row, row + book.accounts[a].groups):
+        group = book.slots[slot].group
+        if group >= g:
+            return slot, group == g
+    return row + book.accounts[a].groups, False
+
+
+@njit()
+def _copied(book: Layout, a: int, slot: int, held: bool, local: Array, amount: FloatArray) -> int:
+    """Copy the positions of a segment; return how many there are."""
+    if not held:
+        return 0
+    s = book.slots[slot]
+    length = int(book.lengths[s.kind])
+    at = book.runs[s.group, a // TILE, s.kind].position + s.place * length
+    for k in range(length):
+        amount[k] = book.quantity[at + k]
+        if amount[k] == 0.0:
+            return k
+        local[k] = book.instrument[at + k]
+    return length
+
+
+@njit()
+def _filled(local: Array, amount: FloatArray, n: int, i: int, q: float) -> int:
+    """Add quantity `q` of instrument number `i` to n positions sorted by number; return how many there are then."""
+    k = 0
+    while k < n and local[k] < i:
+        k += 1
+    if k < n and local[k] == i:
+        amount[k] += q
+        if amount[k] != 0.0:
+            return n
+        for m in range(k, n - 1):
+            local[m], amount[m] = local[m + 1], amount[m + 1]
+        return n - 1
+    if q == 0.0:
+        return n
+    for m in range(n, k, -1):
+        local[m], amount[m] = local[m - 1], amount[m - 1]
+    local[k], amount[k] = i, q
+    return n + 1
+
+
+@njit()
+def _total_with(book: Layout, a: int, slot: int, held: bool, worst: float) -> float:
+    """Return the account's total if a slot kept `worst`, added in the order of a full pass."""
+    row = book.accounts[a].row
+    end = row + book.accounts[a].groups
+    total = 0.0
+    for j in range(row, slot):
+        total += book.slots[j].kept
+    total += worst
+    for j in range(slot + 1 if held else slot, end):
+        total += book.slots[j].kept
+    return total
+
+
+@njit()
+def _changed(book: Layout, a: int, g: int, slot: int, held: bool, local: Array, amount: FloatArray, n: int) -> bool:
+    """Make a segment hold the n positions given; False, and nothing done, where there is no room."""
+    t = a // TILE
+    kind = book.kind_of[n] if n > 0 else -1
+    if held and book.slots[slot].kind == kind:
+        _write(book, g, t, kind, book.slots[slot].place, local, amount, n)
+        return True
+    if n > 0 and not _room_in_run(book, g, t, kind):
+        return False
+    if n > 0 and not held:
+        if not _room_in_row(book, a):
+            return False
+        slot = _slot(book, a, g)[0]
+        _insert_slot(book, a, slot, g)
+    elif held:
+        _leave_run(book, g, t, book.slots[slot].kind, book.slots[slot].place)
+        if n == 0:
+            _remove_slot(book, a, slot)
+    if n > 0:
+        run = book.runs[g, t, kind]
+        place = run.count
+        run.count += 1
+        book.slots[slot].kind, book.slots[slot].place = kind, place
+        book.owner[run.segment + place], book.slot[run.segment + place] = a % TILE, slot
+        _write(book, g, t, kind, place, local, amount, n)
+    return True
+
+
+@njit()
+def _write(book: Layout, g: int, t: int, kind: int, place: int, local: Array, amount: FloatArray, n: int) -> None:
+    length = book.lengths[kind]
+    at = book.runs[g, t, kind].position + place * length
+    for k in range(n):
+        book.instrument[at + k], book.quantity[at + k] = local[k], amount[k]
+    for k in range(n, length):
+        book.instrument[at + k], book.quantity[at + k] = 0, 0.0
+
+
+@njit()
+def _leave_run(book: Layout, g: int, t: int, kind: int, place: int) -> None:
+    """Take a segment out of its run: the last one takes its place."""
+    run = book.runs[g, t, kind]
+    run.count -= 1
+    last, length = run.count, book.lengths[kind]
+    if place == last:
+        return
+    to, source = run.position + place * length, run.position + last * length
+    for k in range(length):
+        book.instrument[to + k], book.quantity[to + k] = book.instrument[source + k], book.quantity[source + k]
+    book.owner[run.segment + place] = book.owner[run.segment + last]
+    slot = book.slot[run.segment + last]
+    book.slot[run.segment + place] = slot
+    book.slots[slot].place = place
+
+
+@njit()
+def _room_in_run(book: Layout, g: int, t: int, kind: int) -> bool:
+    """See that a run can take one more segment: a full one moves to the end of the pools, with half as much again."""
+    run = book.runs[g, t, kind]
+    if run.count < run.room:
+        return True
+    room, length, used = run.room + run.room // 2 + 2, book.lengths[kind], book.used
+    if used[POSITIONS] + room * length > len(book.quantity) or used[SEGMENTS] + room > len(book.slot):
+        return False
+    position, segment = used[POSITIONS], used[SEGMENTS]
+    for k in range(run.count * length):
+        book.instrument[position + k] = book.instrument[run.position + k]
+        book.quantity[position + k] = book.quantity[run.position + k]
+    for k in range(run.count):
+        book.owner[segment + k], book.slot[segment + k] = book.owner[run.segment + k], book.slot[run.segment + k]
+    run.position, run.segment, run.room = position, segment, room
+    used[POSITIONS] += room * length
+    used[SEGMENTS] += room
+    return True
+
+
+@njit()
+def _room_in_row(book: Layout, a: int) -> bool:
+    """See that an account can take one more slot: a full row moves to the end of the pool, with twice the room."""
+    account = book.accounts[a]
+    if account.groups < account.room:
+        return True
+    room, used = max(ROW, 2 * account.room), book.used
+    if used[SLOTS] + room > len(book.slots):
+        return False
+    row = used[SLOTS]
+    for k in range(account.groups):
+        _move_slot(book, a, account.row + k, row + k)
+    account.row, account.room = row, room
+    used[SLOTS] += room
+    return True
+
+
+@njit()
+def _insert_slot(book: Layout, a: int, slot: int, g: int) -> None:
+    """Make room for a slot of group g: rows are sorted by group, so that sums have one order."""
+    end = book.accounts[a].row + book.accounts[a].groups
+    for j in range(end, slot, -1):
+        _move_slot(book, a, j - 1, j)
+    book.slots[slot].group = g
+    book.accounts[a].groups += 1
+
+
+@njit()
+def _remove_slot(book: Layout, a: int, slot: int) -> None:
+    book.accounts[a].groups -= 1
+    end = book.accounts[a].row + book.accounts[a].groups
+    for j in range(slot, end):
+        _move_slot(book, a, j + 1, j)
+    book.slots[end].kept = 0.0
+
+
+@njit()
+def _move_slot(book: Layout, a: int, source: int, to: int) -> None:
+    s = book.slots[source]
+    book.slots[to].kept, book.slots[to].group = s.kept, s.group
+    book.slots[to].kind, book.slots[to].place = s.kind, s.place
+    book.slot[book.runs[s.group, a // TILE, s.kind].segment + s.place] = to

@@ -1,0 +1,128 @@
+"""Expected shortfall of whole accounts: all positions of an account under one joint history.
+
+Accounts are taken a few at a time: their positions are gathered account by account, then one block of scenarios
+after another passes over them while it lies in the cache. Letters as in `passes`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from crossmargin.revaluation.layout import TILE, Layout
+from crossmargin.revaluation.passes import Width
+from crossmargin.revaluation.vectors import losses_of
+from crossmargin.units import Array, FloatArray, IntArray
+
+_ACCOUNTS = 64
+"""Accounts taken together: their losses stay in the second-level cache."""
+_COLUMNS = 64
+"""Columns of the table in which the largest of many losses are looked for."""
+
+
+@njit(cache=True, nogil=True)
+def shortfalls(
+    width: Width,
+    book: Layout,
+    losses: FloatArray,
+    group_row: IntArray,
+    scenarios: int,
+    tail: float,
+    low: int,
+    high: int,
+    out: FloatArray,
+) -> None:
+    """Write the expected shortfall of accounts low to high, 0 or more: the mean of the `tail` worst losses.
+
+    `scenarios`: how many are real; the rest pads. tail: 1 to scenarios; a fraction counts the next one in part.
+    """
+    blocks, rows, lanes = losses.shape
+    loss = np.empty((_ACCOUNTS, blocks * lanes))
+    flat = loss.reshape(loss.size)
+    start = np.zeros(_ACCOUNTS + 1, np.int64)
+    row, quantity = np.empty(1024, np.uint32), np.empty(1024)
+    most = int(np.ceil(tail))
+    largest, column = np.empty(most + 1), np.empty(_COLUMNS)
+    for base in range(low, high, _ACCOUNTS):
+        count = min(_ACCOUNTS, high - base)
+        needed = 0
+        for a in range(base, base + count):
+            first = book.accounts[a].row
+            for j in range(first, first + book.accounts[a].groups):
+                needed += book.lengths[book.slots[j].kind]
+        if needed > len(row):
+            row, quantity = np.empty(2 * needed, np.uint32), np.empty(2 * needed)
+        for k in range(count):
+            start[k + 1] = _gathered(book, group_row, base + k, start[k], row, quantity)
+        for b in range(blocks):
+            for k in range(count):
+                to = k * blocks * lanes + b * lanes
+                losses_of(width, losses, b * rows, row, quantity, start[k], start[k + 1] - start[k], flat, to)
+        for k in range(count):
+            out[base + k] = max(0.0, _mean_of_worst(loss[k], scenarios, tail, most, largest, column))
+
+
+@njit()
+def _gathered(book: Layout, group_row: IntArray, a: int, at: int, row: Array, quantity: FloatArray) -> int:
+    """Write an account's positions from place `at` on; return the place after them."""
+    first = book.accounts[a].row
+    for j in range(first, first + book.accounts[a].groups):
+        s = book.slots[j]
+        length = book.lengths[s.kind]
+        position = book.runs[s.group, a // TILE, s.kind].position + s.place * length
+        for k in range(position, position + length):
+            if book.quantity[k] == 0.0:
+                break
+            row[at] = group_row[s.group] + book.instrument[k]
+            quantity[at] = book.quantity[k]
+            at += 1
+    return at
+
+
+@njit()
+def _mean_of_worst(
+    loss: FloatArray, scenarios: int, tail: float, most: int, largest: FloatArray, column: FloatArray
+) -> float:
+    """Return the mean of the `tail` largest of the first `scenarios` losses, added from the largest down.
+
+    The losses are a table of _COLUMNS columns. The largest of each column is found for all of them at once; a loss
+    among the `most` largest stands in one of the `most` columns whose largest are largest, so few are looked at.
+    """
+    for j in range(_COLUMNS):
+        column[j] = -np.inf
+    whole = scenarios // _COLUMNS * _COLUMNS
+    for low in range(0, whole, _COLUMNS):
+        part = loss[low : low + _COLUMNS]
+        for j in range(_COLUMNS):
+            column[j] = part[j] if part[j] > column[j] else column[j]
+    for j in range(scenarios - whole):
+        column[j] = max(column[j], loss[whole + j])
+    for k in range(most + 1):
+        largest[k] = -np.inf
+    for j in range(_COLUMNS):
+        if column[j] > largest[most - 1]:
+            _insert(largest, most, column[j])
+    least = largest[most - 1]
+    for k in range(most):
+        largest[k] = -np.inf
+    for j in range(_COLUMNS):
+        if column[j] >= least:
+            for s in range(j, scenarios, _COLUMNS):
+                if loss[s] > largest[most - 1]:
+                    _insert(largest, most, loss[s])
+    total = 0.0
+    for k in range(int(tail)):
+        total += largest[k]
+    if most > int(tail):
+        total += (tail - int(tail)) * largest[most - 1]
+    return total / tail
+
+
+@njit()
+def _insert(largest: FloatArray, most: int, value: float) -> None:
+    """Put a value among the `most` largest, which fall; the least of them drops out."""
+    k = most - 1
+    while k > 0 and largest[k - 1] < value:
+        largest[k] = largest[k - 1]
+        k -= 1
+    largest[k] = value
