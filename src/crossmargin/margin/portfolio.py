@@ -41,11 +41,12 @@ class Portfolio:
         IM = the same with k M, k = (1 + b) x credit(tier), b = sum of b_g C(p in g) / sum of C(p in g),
              open orders at their worst fills in every scenario, and their adverse limit-to-mark cost
 
-    Claims, of the part before add-ons: normalisation (P1), sub-additivity (P2), homogeneity (P3), portfolio <= sum
-    of isolated (P4, with add-ons at the owner's size), limited offsets (P5), a larger stressed set never lowers it
-    (P6; more ordinary scenarios may), hedge bound (P7), long-option bound (P8), deposits of the reporting currency
-    change no requirement (P10), IM >= MM (P11), permutation invariance (P13). Of the liquidity add-on: splitting an
-    owner into pools never pays (P14).
+    Claims, of the part before add-ons: normalisation (P1), sub-additivity (P2), homogeneity (P3), limited offsets (P5),
+    a larger stressed set never lowers it (P6; more ordinary scenarios may), hedge bound (P7), long-option bound (P8),
+    deposits of the reporting currency change no requirement (P10), IM >= MM (P11), permutation invariance (P13). Of
+    liquidity and vega: splitting an owner into pools never pays (P14). Portfolio <= sum of isolated (P4) holds with
+    them, and with the basis of pools whose balances without expiry are of one group; balances that offset between
+    groups can leave a basis that netting does not save (a counterexample is tested).
     """
 
     joint: JointParameters
@@ -192,7 +193,9 @@ class Portfolio:
             a = number[name]
             if a in any_domain:
                 price = valuation.market.prices.get(name, 0.0)
-                step = move / max(abs(price), floor[a])
+                # A price of 0 without a floor has no fraction: its vol is refused where it is needed.
+                level_now = max(abs(price), floor[a])
+                step = move / level_now if level_now > 0.0 else np.full(len(move), np.nan)
             else:
                 step = np.log1p(move)
             level[name] = float(np.sqrt(np.mean(step**2) / joint.report.horizon_days[name]))
