@@ -96,12 +96,21 @@ def test_every_key_the_parser_finds_in_a_shipped_book_has_a_line_that_shows_it(n
         ("parameters.haircut.BTC/USDT:USDT[1]", 13),
         ("parameters.haircut.value.BTCX", 11),
         ("parameters.haircut.source", 10),
+        ("rows[1].dotted", 19),
+        ("parameters", None),
         ("parameters.hair", None),
         ("names", None),
     ],
 )
 def test_a_place_is_on_the_line_of_what_of_it_is_written(place, line):
     assert line_of(place, lines_of(WHOLE)) == line
+
+
+def test_a_table_that_only_its_parts_are_written_of_is_on_the_line_of_the_first():
+    with pytest.raises(
+        InvalidRules, match=r"^x\.toml, line 2: prameters: found an unknown key.*did you mean parameters"
+    ):
+        parse('name = "x"\n[prameters.range]\nvalue = 1\n', "x.toml")
 
 
 def test_an_error_names_the_line_where_there_is_one():

@@ -273,6 +273,13 @@ def test_assets_without_multi_assets_mode_are_margined_apart(tmp_path):
     assert figures(joint)["me", None, "equity"] == (1510.0, "USD")
 
 
+def test_an_account_of_nothing_is_an_account(tmp_path):
+    for venue, nothing in (("okx", okx_balance()), ("bybit", bybit_positions()), ("binance", [])):
+        found = read(tmp_path, venue, nothing)
+        assert found.accounts == (Account(id="me", owner="me", balances=[], positions=[]),)
+        assert found.stated.lacking
+
+
 # --- errors
 
 
@@ -299,6 +306,8 @@ def test_assets_without_multi_assets_mode_are_margined_apart(tmp_path):
         ("okx", okx_balance(okx_coin(ccy=1)), r"data\[0\].details\[0\].ccy: found null|ccy: found"),
         ("okx", okx_balance(okx_coin(cashBal="")), r"details\[0\].cashBal: found nothing"),
         ("okx", okx_balance(okx_coin(cashBal="many")), r"details\[0\].cashBal: found the text 'many'"),
+        ("okx", okx_balance(okx_coin(cashBal="1e101")), r"cashBal: found 1e101; allowed: 0, or a number of a size"),
+        ("okx", okx_balance(okx_coin(cashBal=1e-101)), r"cashBal: found 1E-101"),
         ("okx", okx_positions(okx_position(posSide="up")), r"data\[0\].posSide: found 'up'"),
         ("okx", okx_positions(okx_position(mgnMode="x")), r"data\[0\].mgnMode: found 'x'"),
         ("okx", okx_positions(okx_position(instId="BTC_USDT")), r"data\[0\].instId: found 'BTC_USDT'"),

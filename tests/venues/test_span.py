@@ -237,6 +237,7 @@ WRONG_XML = [
     (spn().replace("<cvf>20</cvf>", "<cvf>21</cvf>", 1), f"line {xml_line('<p>1000.0')}, <cvf>", "one factor a family"),
     (spn().replace("<rs>B</rs>", "<rs>C</rs>", 1), f"line {xml_line('<rs>B')}, <rs>", "A or B"),
     (spn().replace("<val>0.6</val>", "<val>600</val>"), f"line {xml_line('<val>0.6')}, <val>", "100 percent"),
+    (spn().replace("<val>0.03</val>", "<val>3</val>"), f"line {xml_line('<o>C')}", "an interest rate of 3"),
     (ENTITY, "line 2", "the entity e"),
     ("<spanFile><pointInTime><date>20260102</date></pointInTime></spanFile>", "own.spn", "no contracts"),
 ]

@@ -21,9 +21,10 @@ def written(path: Path) -> str:
 
 
 def line_of(place: str, lines: dict[Path, int]) -> int | None:
-    """Return the line of the longest path that `place` begins with, or None where it begins with none.
+    """Return the line of the longest path that `place` begins with; None where it begins with none.
 
-    A parameter's parts may be named with or without the `value` they stand in.
+    A parameter's parts may be named with or without the `value` they stand in. A table that only its parts are written
+    of is on the line of its first part; of `parameters` as a whole no line says anything.
     """
     best: tuple[int, int] | None = None
     for path, line in lines.items():
@@ -32,7 +33,9 @@ def line_of(place: str, lines: dict[Path, int]) -> int | None:
             whole = place == name or (place.startswith(name) and place[len(name)] in ".[")
             if whole and (best is None or len(name) > best[0]):
                 best = (len(name), line)
-    return best[1] if best else None
+    if best is not None or place == "parameters":
+        return best[1] if best else None
+    return min((line for path, line in lines.items() if written(path).startswith(f"{place}.")), default=None)
 
 
 class _Walk:

@@ -139,7 +139,7 @@ class Told:
 
         `rules` is the shipped rule book nearest to the account's mode; `counted` says what was read, a sentence.
         """
-        parts = sorted({part for part, _ in self.balances} | {holding.part for holding in self.holdings})
+        parts = sorted({part for part, _ in self.balances} | {holding.part for holding in self.holdings}) or [""]
         ids = {part: account if len(parts) <= 1 or not part else f"{account}-{part}" for part in parts}
         instruments = {holding.instrument.symbol: holding.instrument for holding in self.holdings}
         marks = {
@@ -167,7 +167,7 @@ class Told:
                 ],
                 positions=[_position(holding) for holding in self.holdings if holding.part == part],
             )
-            for part in parts or [""]
+            for part in parts
         )
         figures = self.merged({"": account, **ids}, {**prices, **fx})
         notes = tuple(f"{text}{': ' if about else ''}{', '.join(about)}" for text, about in self.notes.items())

@@ -12,6 +12,8 @@ from crossmargin.errors import InvalidFile
 from crossmargin.units import exact
 
 _YEAR_9999_MS = 253_402_300_800_000
+_SMALLEST, _LARGEST = Decimal("1e-100"), Decimal("1e100")
+"""As in files: what lies beyond is a slip, and products of two such numbers are finite."""
 _NAMES = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", Decimal: "a number"}
 
 
@@ -47,9 +49,12 @@ class Fields:
         if not self.has(field):
             return None
         try:
-            return exact(self.values[field])
+            number = exact(self.values[field])
         except ValueError as error:
             raise self.refuse(field, str(error), "a finite number") from None
+        if number and not _SMALLEST <= abs(number) <= _LARGEST:
+            raise self.refuse(field, str(self.values[field])[:40], "0, or a number of a size from 1e-100 to 1e100")
+        return number
 
     def needed(self, field: str, what: str = "a number") -> Decimal:
         """Return a field that must be there as an exact number."""

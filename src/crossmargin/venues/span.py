@@ -149,6 +149,12 @@ class _Build:
                         f"a strike of {contract.strike}",
                         "a strike above 0 where prices are",
                     )
+                if contract.rate is not None and not abs(contract.rate) < 1:
+                    raise InvalidFile(
+                        f"{self.file.name}, line {contract.line}",
+                        f"an interest rate of {contract.rate:g}",
+                        "a fraction between -1 and 1",
+                    )
                 shared |= {
                     "option_type": contract.right,
                     "strike": contract.strike,
