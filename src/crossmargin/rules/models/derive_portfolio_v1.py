@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from crossmargin.rules.entry import FACTOR, Entry, ModelSchema
+from crossmargin.rules.entry import Entry, ModelSchema
 from crossmargin.rules.kinds import FRACTION, Number, Record, Rows
 from crossmargin.rules.models.derive_portfolio import (
     BASIS_ENTRY,
@@ -15,6 +15,7 @@ from crossmargin.rules.models.derive_portfolio import (
     scenarios,
     vol_shock,
 )
+from crossmargin.rules.models.shared import INITIAL_FACTOR
 
 if TYPE_CHECKING:
     from crossmargin.margin import MarginModel
@@ -46,12 +47,7 @@ ENTRIES = (
         meaning="What the value of an expiry that is owned after a move is multiplied by.",
     ),
     BASIS_ENTRY,
-    Entry(
-        key="initial_factor",
-        kind=FACTOR,
-        unit="multiple of maintenance margin",
-        meaning="Initial margin over maintenance margin.",
-    ),
+    INITIAL_FACTOR,
     Entry(
         key="perpetual_contingency",
         kind=FRACTION,

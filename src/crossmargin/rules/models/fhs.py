@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crossmargin.rules.entry import FACTOR, POSITIVE, RATE, Entry, ModelSchema
 from crossmargin.rules.kinds import FRACTION, Choice, Number, Record, by_class, by_name
+from crossmargin.rules.models.shared import ANY_FLOOR_BY_NAME, MINIMUM_DAYS
 
 if TYPE_CHECKING:
     from crossmargin.margin import MarginModel
@@ -32,12 +33,7 @@ ENTRIES = (
         unit="days",
         meaning="How many windows of the book's history the filtered scenarios are, one opening a day.",
     ),
-    Entry(
-        key="minimum_days",
-        kind=Number(least=2, whole=True),
-        unit="days",
-        meaning="Closes that an underlying must have; a book without them is margined on the shipped reference set.",
-    ),
+    MINIMUM_DAYS,
     Entry(
         key="horizon_days",
         kind=by_class(Number(least=1, whole=True)),
@@ -162,13 +158,7 @@ ENTRIES = (
         unit="price units",
         meaning="Where prices may be negative, moves told as fractions are of max(|price|, this).",
     ),
-    Entry(
-        key="any_floor_by_name",
-        kind=by_name(Number(least=0), "underlying"),
-        unit="price units",
-        meaning="The same by underlying.",
-        required=False,
-    ),
+    ANY_FLOOR_BY_NAME,
     Entry(
         key="initial_factor",
         kind=FACTOR,

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from crossmargin.rules.entry import FACTOR, POSITIVE, RATE, Entry, ModelSchema
+from crossmargin.rules.entry import POSITIVE, RATE, Entry, ModelSchema
 from crossmargin.rules.kinds import FRACTION, Number, Numbers, by_class, by_name
+from crossmargin.rules.models.shared import (
+    ANY_FLOOR_BY_NAME,
+    INITIAL_FACTOR,
+    VOL_LONG_POWER,
+    VOL_PIVOT_DAYS,
+    VOL_SHORT_POWER,
+)
 
 if TYPE_CHECKING:
     from crossmargin.margin import MarginModel
@@ -32,13 +39,7 @@ SHAPE = (
         unit="price units",
         meaning="Where prices may be negative, the range is a fraction of max(|price|, this).",
     ),
-    Entry(
-        key="any_floor_by_name",
-        kind=by_name(Number(least=0), "underlying"),
-        unit="price units",
-        meaning="The same by underlying.",
-        required=False,
-    ),
+    ANY_FLOOR_BY_NAME,
     Entry(
         key="price_fractions",
         kind=Numbers(of=Number(least=-1, most=1), among=(0.0,)),
@@ -57,24 +58,9 @@ SHAPE = (
         unit="fraction of the vol",
         meaning="How far implied vols fall at the pivot.",
     ),
-    Entry(
-        key="vol_pivot_days",
-        kind=POSITIVE,
-        unit="days",
-        meaning="Vol shocks are multiplied by (pivot / days to expiry) ^ power.",
-    ),
-    Entry(
-        key="vol_short_power",
-        kind=Number(least=0, most=1),
-        unit="power",
-        meaning="That power below the pivot.",
-    ),
-    Entry(
-        key="vol_long_power",
-        kind=Number(least=0, most=1),
-        unit="power",
-        meaning="That power from the pivot on.",
-    ),
+    VOL_PIVOT_DAYS,
+    VOL_SHORT_POWER,
+    VOL_LONG_POWER,
     Entry(
         key="extreme_multiple",
         kind=Number(least=1),
@@ -100,12 +86,7 @@ SHORT_OPTION_MINIMUM = Entry(
 ENTRIES = (
     *SHAPE,
     SHORT_OPTION_MINIMUM,
-    Entry(
-        key="initial_factor",
-        kind=FACTOR,
-        unit="multiple of maintenance margin",
-        meaning="Initial margin over maintenance margin.",
-    ),
+    INITIAL_FACTOR,
 )
 
 

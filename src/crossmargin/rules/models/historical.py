@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from crossmargin.rules.entry import FACTOR, Entry, ModelSchema
-from crossmargin.rules.kinds import Choice, Flag, Number, by_class
+from crossmargin.rules.entry import Entry, ModelSchema
+from crossmargin.rules.kinds import Choice, Flag, Number
+from crossmargin.rules.models.shared import HORIZON_DAYS, INITIAL_FACTOR
 
 if TYPE_CHECKING:
     from crossmargin.margin import MarginModel
@@ -30,12 +31,7 @@ ENTRIES = (
         unit="days",
         meaning="How many windows are looked at, one opening a day.",
     ),
-    Entry(
-        key="horizon_days",
-        kind=by_class(Number(least=1, whole=True)),
-        unit="days",
-        meaning="How long a window of an asset class is: the time it takes to close a position out.",
-    ),
+    HORIZON_DAYS,
     Entry(
         key="minimum_days",
         kind=Number(least=2, whole=True),
@@ -54,12 +50,7 @@ ENTRIES = (
         unit="fraction a day",
         meaning="Weight of yesterday's variance in today's; used where filtered.",
     ),
-    Entry(
-        key="initial_factor",
-        kind=FACTOR,
-        unit="multiple of maintenance margin",
-        meaning="Initial margin over maintenance margin.",
-    ),
+    INITIAL_FACTOR,
 )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from crossmargin.rules.entry import POSITIVE, RATE, Entry, ModelSchema
 from crossmargin.rules.kinds import FRACTION, Number, Record, by_class, by_name
 from crossmargin.rules.models.grid import SHAPE, SHORT_OPTION_MINIMUM, shape
+from crossmargin.rules.models.shared import HORIZON_DAYS, MINIMUM_DAYS
 
 if TYPE_CHECKING:
     from crossmargin.margin import MarginModel
@@ -48,18 +49,8 @@ ENTRIES = (
         unit="days",
         meaning="How many windows of the book's own history are looked at, one opening a day.",
     ),
-    Entry(
-        key="minimum_days",
-        kind=Number(least=2, whole=True),
-        unit="days",
-        meaning="Closes that an underlying must have; a book without them is margined on the shipped reference set.",
-    ),
-    Entry(
-        key="horizon_days",
-        kind=by_class(Number(least=1, whole=True)),
-        unit="days",
-        meaning="How long a window of an asset class is: the time it takes to close a position out.",
-    ),
+    MINIMUM_DAYS,
+    HORIZON_DAYS,
     Entry(
         key="decay",
         kind=Number(least=0, most=1, open_least=True, open_most=True),

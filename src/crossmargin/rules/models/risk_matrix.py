@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from crossmargin.rules.entry import POSITIVE, RATE, Entry, ModelSchema
+from crossmargin.rules.entry import RATE, Entry, ModelSchema
 from crossmargin.rules.kinds import FRACTION, Kind, Number, Numbers, Record, by_class, by_name
+from crossmargin.rules.models.shared import VOL_LONG_POWER, VOL_PIVOT_DAYS, VOL_SHORT_POWER
 
 if TYPE_CHECKING:
     from crossmargin.margin import MarginModel
@@ -54,14 +55,9 @@ ENTRIES = (
         "fraction of the vol; least is a vol",
         "How far implied vols rise and fall at the pivot; a vol below `least` rises from it.",
     ),
-    Entry(
-        key="vol_pivot_days",
-        kind=POSITIVE,
-        unit="days",
-        meaning="Vol shocks are multiplied by (pivot / days to expiry) ^ power.",
-    ),
-    Entry(key="vol_short_power", kind=FRACTION, unit="power", meaning="That power below the pivot."),
-    Entry(key="vol_long_power", kind=FRACTION, unit="power", meaning="That power from the pivot on."),
+    VOL_PIVOT_DAYS,
+    VOL_SHORT_POWER,
+    VOL_LONG_POWER,
     Entry(
         key="extended_moves",
         kind=Numbers(of=Number(least=-1, open_least=True)),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from crossmargin.rules.entry import FACTOR, POSITIVE, Entry, ModelSchema
+from crossmargin.rules.entry import FACTOR, Entry, ModelSchema
 from crossmargin.rules.kinds import FRACTION, Kind, Number, Numbers, Record, Rows, by_class, by_name
+from crossmargin.rules.models.shared import INITIAL_FACTOR, QUOTE_RANK, VOL_LONG_POWER, VOL_PIVOT_DAYS, VOL_SHORT_POWER
 
 if TYPE_CHECKING:
     from crossmargin.margin import MarginModel
@@ -62,14 +63,9 @@ ENTRIES = (
         unit="fraction of the vol; front_days in days",
         meaning="MR3: vols of expiries up to `front_days` move one way, those after it the other.",
     ),
-    Entry(
-        key="vol_pivot_days",
-        kind=POSITIVE,
-        unit="days",
-        meaning="Vol shocks are multiplied by (pivot / days to expiry) ^ power.",
-    ),
-    Entry(key="vol_short_power", kind=FRACTION, unit="power", meaning="That power below the pivot."),
-    Entry(key="vol_long_power", kind=FRACTION, unit="power", meaning="That power from the pivot on."),
+    VOL_PIVOT_DAYS,
+    VOL_SHORT_POWER,
+    VOL_LONG_POWER,
     Entry(key="theta_days", kind=_AMOUNT, unit="days", meaning="MR2: time that goes by."),
     *_both("basis", _AMOUNT, "fraction of the price a year", "MR4: how far two expiries a year apart may part."),
     Entry(key="rate_shock", kind=FRACTION, unit="fraction a year", meaning="MR5: interest rates move by this."),
@@ -111,18 +107,8 @@ ENTRIES = (
         unit="multiple of how far the two are apart",
         meaning="Every rate of `peg_tiers` is at least this much of 1 - the price of the cheaper in the dearer.",
     ),
-    Entry(
-        key="quote_rank",
-        kind=by_name(Number(least=1, most=100, whole=True), "quote currency"),
-        unit="rank",
-        meaning="Quote currencies that hedge each other; the first is matched with the last first.",
-    ),
-    Entry(
-        key="initial_factor",
-        kind=FACTOR,
-        unit="multiple of maintenance margin",
-        meaning="Initial margin over maintenance margin.",
-    ),
+    QUOTE_RANK,
+    INITIAL_FACTOR,
 )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from crossmargin.rules.entry import FACTOR, POSITIVE, Entry, ModelSchema
+from crossmargin.rules.entry import POSITIVE, Entry, ModelSchema
 from crossmargin.rules.kinds import FRACTION, Choice, Number, by_class, by_name
+from crossmargin.rules.models.shared import ANY_FLOOR_BY_NAME, INITIAL_FACTOR
 
 if TYPE_CHECKING:
     from crossmargin.margin import MarginModel
@@ -100,19 +101,8 @@ ENTRIES = (
         unit="price units",
         meaning="Where prices may be negative, weights are fractions of max(|price|, this).",
     ),
-    Entry(
-        key="any_floor_by_name",
-        kind=by_name(Number(least=0), "underlying"),
-        unit="price units",
-        meaning="The same by underlying.",
-        required=False,
-    ),
-    Entry(
-        key="initial_factor",
-        kind=FACTOR,
-        unit="multiple of maintenance margin",
-        meaning="Initial margin over maintenance margin.",
-    ),
+    ANY_FLOOR_BY_NAME,
+    INITIAL_FACTOR,
 )
 
 

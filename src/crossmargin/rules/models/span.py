@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crossmargin.errors import InputError, InvalidRules
-from crossmargin.rules.entry import FACTOR, Entry, ModelSchema
+from crossmargin.rules.entry import Entry, ModelSchema
 from crossmargin.rules.kinds import FRACTION, Choice, Name, Number, Numbers, Record, Rows, by_class, by_name, told
+from crossmargin.rules.models.shared import INITIAL_FACTOR
 
 if TYPE_CHECKING:
     from crossmargin.margin import MarginModel
@@ -218,12 +219,7 @@ ENTRIES = (
         unit="none",
         meaning="Which short options the minimum counts: calls and puts, or whichever come to more.",
     ),
-    Entry(
-        key="initial_factor",
-        kind=FACTOR,
-        unit="multiple of maintenance margin",
-        meaning="Initial margin over maintenance margin.",
-    ),
+    INITIAL_FACTOR,
     Entry(
         key="arrays",
         kind=by_name(_Row(Number(), _ARRAY), "symbol"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from crossmargin.rules.entry import FACTOR, POSITIVE, Entry, ModelSchema
+from crossmargin.rules.entry import Entry, ModelSchema
 from crossmargin.rules.kinds import FRACTION, Number, Numbers, Record, by_class, by_name
+from crossmargin.rules.models.shared import INITIAL_FACTOR, QUOTE_RANK, VOL_LONG_POWER, VOL_PIVOT_DAYS, VOL_SHORT_POWER
 
 if TYPE_CHECKING:
     from crossmargin.margin import MarginModel
@@ -52,14 +53,9 @@ ENTRIES = (
         unit="fraction of the vol; least is a vol",
         meaning="How far implied vols rise and fall at the pivot; a vol below `least` rises from it.",
     ),
-    Entry(
-        key="vol_pivot_days",
-        kind=POSITIVE,
-        unit="days",
-        meaning="Vol shocks are multiplied by (pivot / days to expiry) ^ power.",
-    ),
-    Entry(key="vol_short_power", kind=FRACTION, unit="power", meaning="That power below the pivot."),
-    Entry(key="vol_long_power", kind=FRACTION, unit="power", meaning="That power from the pivot on."),
+    VOL_PIVOT_DAYS,
+    VOL_SHORT_POWER,
+    VOL_LONG_POWER,
     Entry(
         key="contingencies",
         kind=by_class(_CONTINGENCIES),
@@ -79,18 +75,8 @@ ENTRIES = (
         unit="fraction of what is hedged",
         meaning="What positions hedged between two quote currencies are charged.",
     ),
-    Entry(
-        key="quote_rank",
-        kind=by_name(Number(least=1, most=100, whole=True), "quote currency"),
-        unit="rank",
-        meaning="Quote currencies that hedge each other; the first is matched with the last first.",
-    ),
-    Entry(
-        key="initial_factor",
-        kind=FACTOR,
-        unit="multiple of maintenance margin",
-        meaning="Initial margin over maintenance margin.",
-    ),
+    QUOTE_RANK,
+    INITIAL_FACTOR,
 )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from crossmargin.rules.entry import FACTOR, Entry, ModelSchema
+from crossmargin.rules.entry import Entry, ModelSchema
 from crossmargin.rules.kinds import FRACTION, Choice, Name, Number, Record, by_class, by_name
+from crossmargin.rules.models.shared import INITIAL_FACTOR
 
 if TYPE_CHECKING:
     from crossmargin.margin import MarginModel
@@ -71,12 +72,7 @@ ENTRIES = (
         unit="none",
         meaning="American options: refused, or revalued as European ones at the vol of their own mark.",
     ),
-    Entry(
-        key="initial_factor",
-        kind=FACTOR,
-        unit="multiple of maintenance margin",
-        meaning="Initial margin over maintenance margin.",
-    ),
+    INITIAL_FACTOR,
 )
 
 
