@@ -12,7 +12,6 @@ from tests.cli.conftest import command
 HEAVY = ("numba", "numpy", "polars", "scipy", "msgspec", "narwhals")
 LATER = (
     "bench",
-    "compare",
     "serve",
     "whatif",
     "hedge",

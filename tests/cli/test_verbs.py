@@ -130,12 +130,12 @@ def test_a_rule_book_is_compared_with_one_that_extends_it(crossmargin, tmp_path)
     assert "same parameters" in crossmargin("rules", "diff", "grid", "grid").out
 
 
-def test_a_wrong_rule_book_is_refused_with_file_and_key(crossmargin, tmp_path):
+def test_a_wrong_rule_book_is_refused_with_file_line_and_key(crossmargin, tmp_path):
     mine = tmp_path / "mine.toml"
     mine.write_text('name = "mine"\nversion = "2026-11-21"\nextends = "grid"\n[parameters.call_levle]\nvalue = 2\n')
     ran = crossmargin("rules", "show", mine)
     assert ran.code == REFUSED
-    assert f"{mine}: parameters.call_levle" in ran.err
+    assert f"{mine}, line 4: parameters.call_levle" in ran.err
 
 
 # --- import
@@ -190,7 +190,7 @@ def test_positions_are_written_under_the_account_that_was_named_and_never_over_o
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["deribit-chian", "x.csv"], "did you mean deribit-chain?"),
+        (["deribit-chian", "x.csv"], "did you mean deribit-chain"),
         (["ccxt-positions", "x.json"], "--venue"),
         (["deribit-chain", "x.csv", "--venue", "okx"], "--venue"),
         (["deribit-chain", "nosuch.csv"], "nosuch.csv"),
