@@ -193,6 +193,8 @@ def test_a_market_without_a_position_is_refused_by_name():
         ({"custom_ppm": MILLION + 1}, "custom_ppm"),
         ({"open_interest": -1}, "open_interest"),
         ({"lower_cap": 5, "upper_cap": 4}, "lower_cap"),
+        ({"base_resolution": 10**25}, "base_resolution.*a power of ten from"),
+        ({"quote_resolution": 2_000}, "quote_resolution.*a power of ten from"),
     ],
 )
 def test_a_market_that_cannot_be_is_refused(terms, told):
@@ -204,3 +206,5 @@ def test_a_market_that_cannot_be_is_refused(terms, told):
 def test_a_fill_is_worth_its_subticks_rounded_toward_zero():
     assert quantums.fill_value(size=3, subticks=35, conversion_exponent=-2) == 1
     assert quantums.fill_value(size=3, subticks=35, conversion_exponent=1) == 1050
+    with pytest.raises(InputError, match="conversion_exponent"):
+        quantums.fill_value(size=3, subticks=35, conversion_exponent=-(10**25))

@@ -200,3 +200,11 @@ def test_inputs_that_contradict_each_other_are_refused_with_their_place(answer, 
 def test_a_margin_in_money_needs_a_size(answer):
     with pytest.raises(ValueError, match=r"inputs.q: found nothing"):
         answer("liq_linear_isolated_binance", side=1, ep=10, wb=5, mmr=0.01)
+
+
+@pytest.mark.parametrize("places", [10**25, -(10**25), 1e300])
+def test_decimal_places_without_end_are_refused_at_once(answer, places):
+    factors = {"search": 1.1, "initial": 1.2, "release": 1.4}
+    market = {"mark": 10, "linear_slippage": 0, "rf_long": 0.2, "rf_short": 0.1, "scaling": factors}
+    with pytest.raises(ValueError, match=r"inputs.position_decimal_places: .*a power of ten"):
+        answer("cross_margin_levels", open_volume_raw=1, position_decimal_places=places, **market)

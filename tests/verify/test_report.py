@@ -177,6 +177,7 @@ def test_a_folder_of_parameters_that_is_not_there_is_refused(tmp_path):
         ('[{"id": "x", "model": "m", "inputs": {"q": 1, "q": 2}}]', r"the key 'q' twice"),
         ('[{"id": "x", "model": "m", "inputs": {}}, {"id": "x", "model": "m", "inputs": {}}]', "case x: .*two cases"),
         ("[" * 100_000, "nested too deep"),
+        ('[{"id": "x", "model": "m", "inputs": {"q": ' + "1" * 5_000 + "}}]", "too many digits"),
     ],
 )
 def test_a_malformed_file_is_refused_naming_the_file_and_the_case(tmp_path, text, told):

@@ -65,6 +65,8 @@ def test_a_tolerance_means_what_the_contract_says(expected, got, tolerance, pass
         (1, nan, {"rounding": "truncate"}, "nan"),
         ({"a": 1, "b": 2}, {"a": 1}, 0, "no b"),
         ({"a": 1}, 1, 0, "an object is expected"),
+        ({}, {"a": 1}, 0, "compares nothing"),
+        ({"a": {}}, {"a": {}}, 0, "got.a: an empty object"),
         ([1, 2], [1], 0, "1 elements where 2"),
         ([1, 2], 1, 0, "a list is expected"),
         (1, [1], 0, "is no number"),

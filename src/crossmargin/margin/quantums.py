@@ -18,6 +18,15 @@ from math import floor, trunc
 from crossmargin.errors import InputError
 
 MILLION = 1_000_000
+_EXPONENT_MOST = 1_000
+"""Of powers of ten, either way: far beyond any unit of money, and still a number that can be written out."""
+
+
+def power_of_ten(name: str, exponent: int) -> Fraction:
+    """Return 10^exponent; raise InputError, naming `name`, for an exponent beyond +-1,000."""
+    if abs(exponent) > _EXPONENT_MOST:
+        raise InputError(name, str(exponent), f"a power of ten from -{_EXPONENT_MOST:,} to {_EXPONENT_MOST:,}")
+    return Fraction(10) ** exponent
 
 
 def rounded_up_ppm(amount: int, ppm: int) -> int:
@@ -81,7 +90,7 @@ def fill_value(*, size: int, subticks: int, conversion_exponent: int) -> int:
 
     size x subticks x 10^exponent: a price in subticks is quote quantums per base quantum times 10^-exponent.
     """
-    return trunc(size * subticks * Fraction(10) ** conversion_exponent)
+    return trunc(size * subticks * power_of_ten("conversion_exponent", conversion_exponent))
 
 
 def insurance_fund_delta(*, received: int, bankruptcy: int, fee_ppm: int) -> int:
@@ -126,7 +135,8 @@ class QuantumMarket:
 
     def notional(self, size: int) -> int:
         """Return size x price in quote quantums, rounded toward zero; size in base quantums, signed."""
-        return trunc(size * self.price * Fraction(10) ** (self.base_resolution - self.quote_resolution))
+        exponent = self.base_resolution - self.quote_resolution
+        return trunc(size * self.price * power_of_ten("base_resolution - quote_resolution", exponent))
 
     @property
     def effective_ppm(self) -> int:
@@ -270,5 +280,6 @@ __all__ = [
     "initial_margin",
     "insurance_fund_delta",
     "maintenance_margin",
+    "power_of_ten",
     "rounded_up_ppm",
 ]

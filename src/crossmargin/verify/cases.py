@@ -53,6 +53,9 @@ def read_cases(path: Path) -> list[Case]:
         raise InvalidFile(str(path), f"the key {error} twice in one object", "each key once") from None
     except RecursionError:
         raise InvalidFile(str(path), "lists or objects nested too deep", "golden cases") from None
+    except ValueError:
+        # The only other thing that text may hold and Python will not read: a whole number of thousands of digits.
+        raise InvalidFile(str(path), "a whole number of too many digits", "numbers that fit a float") from None
     if not isinstance(content, list):
         raise InvalidFile(str(path), _kind(content), "a list of cases")
     cases = [_case(path, number, item) for number, item in enumerate(content)]

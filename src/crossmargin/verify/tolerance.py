@@ -79,6 +79,8 @@ def _checks(expected: object, got: object, tolerance: Tolerance, place: str) -> 
     if isinstance(expected, Mapping):
         if not isinstance(got, Mapping):
             raise NotComparableError(f"{place}: {_shown(got)} where an object is expected")
+        if not expected:
+            raise NotComparableError(f"{place}: an empty object is expected, which compares nothing")
         missing = [key for key in expected if key not in got]
         if missing:
             raise NotComparableError(f"{place}: no {', '.join(missing)}")

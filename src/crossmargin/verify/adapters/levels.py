@@ -6,7 +6,7 @@ from dataclasses import asdict
 from fractions import Fraction
 
 from crossmargin.errors import InputError
-from crossmargin.margin import market_levels
+from crossmargin.margin import market_levels, quantums
 from crossmargin.pricing import lognormal
 from crossmargin.verify.inputs import Inputs
 from crossmargin.verify.registry import adapter
@@ -18,7 +18,8 @@ def _volume(inputs: Inputs, key: str) -> Fraction:
     if inputs.has(raw):
         if inputs.has(key):
             raise InputError(f"inputs.{raw}", f"beside {key}", "one of the two")
-        return inputs.exact(raw) / Fraction(10) ** inputs.whole("position_decimal_places", 0)
+        places = inputs.whole("position_decimal_places", 0)
+        return inputs.exact(raw) / quantums.power_of_ten("inputs.position_decimal_places", places)
     return inputs.exact(key, 0)
 
 

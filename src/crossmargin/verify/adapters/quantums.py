@@ -143,8 +143,9 @@ def _initial_margin_oi_scaled(inputs: Inputs) -> object:
     note="The price is price x 10^price_exponent. Gives {IMR, MMR, NC} in quote quantums, NC the notional.",
 )
 def _perp_margin_requirement(inputs: Inputs) -> object:
+    exponent = inputs.whole("price_exponent")
     market = QuantumMarket(
-        price=inputs.exact("price", above=0) * Fraction(10) ** inputs.whole("price_exponent"),
+        price=inputs.exact("price", above=0) * quantums.power_of_ten("inputs.price_exponent", exponent),
         base_resolution=inputs.whole("base_atomic_resolution"),
         quote_resolution=inputs.whole("quote_atomic_resolution"),
         initial_ppm=inputs.whole("initial_margin_ppm"),
