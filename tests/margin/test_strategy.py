@@ -445,6 +445,19 @@ def test_a_floor_holds_for_cheap_shares():
     assert maintenance(cheap, rules_of(floored, option_value="excluded")) == pytest.approx(250)
 
 
+@pytest.mark.parametrize(("share", "expected"), [(1.0, 7.0), (0.5, 3.5), (0.0, 0.0)])
+@pytest.mark.parametrize(
+    ("symbol", "kind", "strike", "shares"), [("C105", "call", 105, 1), ("P119", "put", 119, -1)], ids=["held", "owed"]
+)
+def test_a_covered_short_owes_the_share_of_its_intrinsic_value_that_the_rule_book_says(
+    symbol, kind, strike, shares, share, expected
+):
+    held = (option(symbol, kind, strike), -1, 9.0)
+    without = rules_of(replace(MODEL, covered=share), option_value="excluded")
+    alone = maintenance(world(shares=100 * shares, price=112.0), without)
+    assert maintenance(world(held, shares=100 * shares, price=112.0), without) == pytest.approx(alone + 100 * expected)
+
+
 @pytest.mark.parametrize(
     ("build", "where"),
     [
@@ -455,6 +468,8 @@ def test_a_floor_holds_for_cheap_shares():
         (lambda: ShortRates(initial=-0.1, maintenance=-0.1), "initial"),
         (lambda: replace(MODEL, uncovered_by_class={"equity": RATES}), "uncovered_by_class.*other"),
         (lambda: replace(MODEL, short_asset_by_class={"coins": RATES}), "short_asset_by_class.*coins"),
+        (lambda: replace(MODEL, covered=1.5), "covered.*fraction from 0 to 1"),
+        (lambda: replace(MODEL, covered=-0.1), "covered.*fraction from 0 to 1"),
     ],
 )
 def test_parameters_that_cannot_be_are_refused(build, where):

@@ -208,3 +208,14 @@ def test_decimal_places_without_end_are_refused_at_once(answer, places):
     market = {"mark": 10, "linear_slippage": 0, "rf_long": 0.2, "rf_short": 0.1, "scaling": factors}
     with pytest.raises(ValueError, match=r"inputs.position_decimal_places: .*a power of ten"):
         answer("cross_margin_levels", open_volume_raw=1, position_decimal_places=places, **market)
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [("equity", 0.2), ("Stock", 0.2), ("narrow index", 0.2), ("index", 0.15), ("Broad-Based Index", 0.15)],
+)
+def test_a_class_of_options_may_be_written_in_several_ways(answer, name, share):
+    inputs = {"S": 100, "K": 100, "prem": 2, "n": 1, "mult": 100, "class": name}
+    assert answer("strategy_short_call_net", **inputs) == pytest.approx(100 * 100 * share)
+    with pytest.raises(ValueError, match=r"inputs.class: found 'indexx'; allowed: .*did you mean index"):
+        answer("strategy_short_call_net", **{**inputs, "class": "indexx"})

@@ -146,6 +146,8 @@ class _Units:
     value: FloatArray
     uncovered: FloatArray
     """What one unit owes uncovered; 0 for longs."""
+    covered: float
+    """Share of its intrinsic value that a covered unit owes."""
 
     def sides(self, group: int) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
         """Return (left legs, right legs, left units, right units) of a group; the last units of a side are shares."""
@@ -172,6 +174,7 @@ class _Units:
             self.index,
             self.value,
             self.uncovered,
+            self.covered,
         )
         return np.asarray(found)
 
@@ -188,6 +191,7 @@ def _savings(
     index: FloatArray,
     value: FloatArray,
     uncovered: FloatArray,
+    covered: float,
 ) -> FloatArray:
     """Return the savings of `_Units.saving`; 0 where two do not pair."""
     a, b = len(left), len(right)
@@ -195,7 +199,7 @@ def _savings(
     for x in range(a):
         i = left[x]
         if kind[i] == _SHORT_CALL:
-            saving[x, b] = uncovered[i] - covered_charge(index[i], strike[i], True)
+            saving[x, b] = uncovered[i] - covered * covered_charge(index[i], strike[i], True)
         for y in range(b):
             j = right[y]
             if quote[i] != quote[j]:
@@ -215,7 +219,7 @@ def _savings(
     for y in range(b):
         j = right[y]
         if kind[j] == _SHORT_PUT:
-            saving[a, y] = uncovered[j] - covered_charge(index[j], strike[j], False)
+            saving[a, y] = uncovered[j] - covered * covered_charge(index[j], strike[j], False)
     return np.maximum(saving, 0.0)
 
 
@@ -234,12 +238,13 @@ def _most_saved(
     index: FloatArray,
     value: FloatArray,
     uncovered: FloatArray,
+    covered: float,
 ) -> FloatArray:
     """Return what the best pairs of each group save, (G,)."""
     saved = np.zeros(len(middle))
     for g in range(len(middle)):
         left, right = order[start[g] : middle[g]], order[middle[g] : start[g + 1]]
-        saving = _savings(left, right, kind, quote, strike, expiry, american, index, value, uncovered)
+        saving = _savings(left, right, kind, quote, strike, expiry, american, index, value, uncovered, covered)
         left_units, right_units = np.zeros(len(left) + 1), np.zeros(len(right) + 1)
         left_units[: len(left)], right_units[: len(right)] = units[left], units[right]
         left_units[len(left)], right_units[len(right)] = max(-shares[g], 0.0), max(shares[g], 0.0)
@@ -279,8 +284,13 @@ class Strategy(WholePoolModel):
     short_asset_by_class: Mapping[str, ShortRates]
     """By asset class of what is owed, the reporting currency apart."""
     uncovered_by_underlying: Mapping[str, UncoveredRates] = field(default_factory=dict)
+    covered: float = 1.0
+    """Share, 0 to 1, of `covered_charge` that a covered short owes. Below 1 shares that are to be delivered below
+    their price count for more than they will bring."""
 
     def __post_init__(self) -> None:
+        if not (isfinite(self.covered) and 0 <= self.covered <= 1):
+            raise InvalidRules("covered", f"{self.covered:g}", "a fraction from 0 to 1")
         check_classes("uncovered_by_class", self.uncovered_by_class)
         check_classes("short_asset_by_class", self.short_asset_by_class)
 
@@ -309,6 +319,7 @@ class Strategy(WholePoolModel):
             legs.index,
             legs.value,
             legs.uncovered,
+            legs.covered,
         )
         total = np.maximum(total - group_sums(legs.pool, np.asarray(saved), pools.count), 0.0)
         rates = self._short_assets(portfolios)
@@ -436,6 +447,7 @@ class Strategy(WholePoolModel):
             index=valuation.index[row] * fx,
             value=valuation.mark[row] * fx,
             uncovered=uncovered * fx,
+            covered=self.covered,
         )
 
     def _short_assets(self, portfolios: Portfolios) -> tuple[FloatArray, FloatArray]:

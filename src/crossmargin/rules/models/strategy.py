@@ -43,6 +43,14 @@ ENTRIES = (
         required=False,
     ),
     Entry(
+        key="covered",
+        kind=FRACTION,
+        unit="fraction of the intrinsic value",
+        meaning="What a short call on shares held, or a short put on shares owed, owes; 1 where left out. Below 1 "
+        "shares that are to be delivered below their price count for more than they will bring.",
+        required=False,
+    ),
+    Entry(
         key="short_asset",
         kind=by_class(Record(fields={"initial": FRACTION, "maintenance": FRACTION}, build=_short)),
         unit="fraction of the value owed",
@@ -58,6 +66,7 @@ def _build(values: Mapping[str, Any]) -> MarginModel:
         uncovered_by_class=values["uncovered"],
         uncovered_by_underlying=values.get("uncovered_by_underlying", {}),
         short_asset_by_class=values["short_asset"],
+        covered=values.get("covered", 1.0),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crossmargin.book import Account, Balance, Book, Position
-from crossmargin.errors import InputError
+from crossmargin.errors import InputError, nearest
 from crossmargin.instruments import Instrument, instrument_of
 from crossmargin.margin.strategy import Strategy, UncoveredRates
 from crossmargin.market import Mark, Market, VolSlice, VolSurface
@@ -24,9 +24,13 @@ CLASSES = {
     "narrow_index": "equity",
     "equity_index": "equity_index",
     "index": "equity_index",
+    "broad": "equity_index",
+    "broad_based": "equity_index",
     "broad_index": "equity_index",
+    "broad_based_index": "equity_index",
 }
-"""Classes as cases name them; a narrow index owes as shares do."""
+"""Classes as cases name them, in any case, words joined by a space, a hyphen or an underscore; a narrow index owes as
+shares do."""
 
 FLOOR_A_SHARE = 2.5
 """The least an uncovered call owes a share in the example that `strategy_short_call` cases cite (tastyworks, naked
@@ -97,7 +101,10 @@ class _Trade:
 
 
 def _trade(inputs: Inputs, legs: Sequence[_Leg], *, price: float, shares: float = 0.0) -> _Trade:
-    name = inputs.text("class", among=tuple(CLASSES))
+    given = inputs.text("class")
+    name = "_".join(given.lower().replace("-", " ").replace("_", " ").split())
+    if name not in CLASSES:
+        raise InputError("inputs.class", repr(given), ", ".join(CLASSES), nearest(name, CLASSES))
     return _Trade(
         legs=legs,
         multiplier=inputs.number("mult", above=0),
@@ -237,7 +244,7 @@ def _synthetic_long(inputs: Inputs) -> object:
     "strategy_covered_call",
     reads="S K prem shares n mult class",
     calls="margin.strategy.Strategy, standing.evaluate",
-    note="Shares bought, calls sold: what must be deposited.",
+    note="Shares bought, calls sold: what must be deposited. A covered call owes nothing beside its shares.",
 )
 def _covered_call(inputs: Inputs) -> object:
     return _with_shares(inputs, "call", -inputs.number("n", above=0))
@@ -257,13 +264,14 @@ def _protective_put(inputs: Inputs) -> object:
     "strategy_collar",
     reads="S put call n mult class",
     calls="margin.strategy.Strategy, standing.evaluate",
-    note="n x mult shares and puts bought, calls sold; put and call: [strike, premium]. What must be deposited.",
+    note="n x mult shares and puts bought, calls sold; put and call: [strike, premium]. What must be deposited; the"
+    " covered call owes nothing beside its shares.",
 )
 def _collar(inputs: Inputs) -> object:
     contracts = inputs.number("n", above=0)
     legs = [_leg(inputs, "put", "put", contracts), _leg(inputs, "call", "call", -contracts)]
     shares = contracts * inputs.number("mult", above=0)
-    return _trade(inputs, legs, price=inputs.number("S", above=0), shares=shares).call(load("strategy"))
+    return _trade(inputs, legs, price=inputs.number("S", above=0), shares=shares).call(_deposited())
 
 
 def _with_shares(inputs: Inputs, option_type: str, contracts: float) -> float:
@@ -274,7 +282,7 @@ def _with_shares(inputs: Inputs, option_type: str, contracts: float) -> float:
         contracts=contracts,
     )
     trade = _trade(inputs, [leg], price=inputs.number("S", above=0), shares=inputs.number("shares", above=0))
-    return trade.call(load("strategy"))
+    return trade.call(_deposited())
 
 
 def _both(trade: _Trade, rules: Rules) -> dict[str, float]:
@@ -284,6 +292,15 @@ def _both(trade: _Trade, rules: Rules) -> dict[str, float]:
 def _model(rules: Rules) -> Strategy:
     assert isinstance(rules.model, Strategy), "the shipped strategy rule book has this model"
     return rules.model
+
+
+def _deposited() -> Rules:
+    """Return the rule book as it is for a first deposit: shares at half their price, under a short call as well.
+
+    That they count at no more than the call's strike is a rule of maintenance; the shipped rule book keeps it always.
+    """
+    rules = load("strategy")
+    return replace(rules, model=replace(_model(rules), covered=0.0))
 
 
 def _spreads_only() -> Rules:
