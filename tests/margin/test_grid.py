@@ -91,7 +91,14 @@ def test_the_worst_scenario_is_the_cell_that_costs_most_of_the_dearest_group():
 
 def test_the_source_of_scenarios_is_the_grid_and_its_cells():
     told = document(alone({"BTC-PERP": 1}, market=market_of()).standing(RULES))
-    assert told["scenarios"] == {"source": "grid", "from": None, "to": None, "count": 7 * 3 + 2}
+    assert told["scenarios"] == {
+        "source": "grid",
+        "from": None,
+        "to": None,
+        "count": 7 * 3 + 2,
+        "stressed": 0,
+        "effective_sample": None,
+    }
 
 
 def test_credit_raises_initial_margin_and_never_maintenance():

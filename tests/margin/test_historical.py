@@ -206,6 +206,8 @@ def test_one_coin_s_worst_days_by_hand():
         "from": history.days[0].isoformat(),
         "to": history.days[-1].isoformat(),
         "count": 100,
+        "stressed": 0,
+        "effective_sample": None,
     }
     short = alone({"X-PERP": -5}, market=market, instruments=instruments, assets=()).standing(rules_of(model))
     # Nothing ever rose.

@@ -251,7 +251,7 @@ def test_orders_of_many_pools_are_those_of_each_alone():
     assert whole.cost.shape == (7,)
     for pool in range(7):
         rows = many.pool == pool
-        columns = {n: getattr(many, n)[rows] for n in ("pool", "instrument", "quantity", "limit", "reduce_only")}
+        columns = {n: getattr(many, n)[rows] for n in OpenOrders.__slots__}
         one = order_losses(OpenOrders(**columns), setting.table, setting.valuation, pools=7)
         assert one.loss.tolist() == whole.loss[whole.pool == pool].tolist()
         assert one.cost[pool] == whole.cost[pool]

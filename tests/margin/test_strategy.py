@@ -196,6 +196,14 @@ def test_pairs_are_the_best_of_all_whole_ones(data, a, b):
 real = st.floats(0, 50)
 
 
+def test_hardly_any_units_are_none():
+    saving, left, right = np.ones((1, 1)), np.ones(1), np.array([2.2250738585072014e-308])
+    flow = best_pairs(saving, left, right)
+    assert flow[0, 0] == 0.0
+    left_worth, _ = worth_of_units(saving, flow, left, right)
+    assert left_worth[0] == 0.0
+
+
 @given(st.data(), st.integers(1, 6), st.integers(1, 6))
 @settings(max_examples=100)
 def test_pairs_are_as_good_as_a_linear_programs_and_their_prices_add_up(data, a, b):
@@ -204,7 +212,7 @@ def test_pairs_are_as_good_as_a_linear_programs_and_their_prices_add_up(data, a,
     flow = best_pairs(saving, left, right)
     best = by_linear_program(saving, left, right)
     assert (flow * saving).sum() == pytest.approx(best, rel=1e-9, abs=1e-7)
-    left_worth, right_worth = worth_of_units(saving, flow, right)
+    left_worth, right_worth = worth_of_units(saving, flow, left, right)
     assert left @ left_worth + right @ right_worth == pytest.approx(best, rel=1e-9, abs=1e-7)
 
 

@@ -101,15 +101,18 @@ def best_pairs(saving: FloatArray, left: FloatArray, right: FloatArray) -> Float
 
 
 @njit(cache=True)
-def worth_of_units(saving: FloatArray, flow: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return what one unit more of each node would save, (A,) and (B,), given the best pairs.
+def worth_of_units(
+    saving: FloatArray, flow: FloatArray, left: FloatArray, right: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return what one unit more of each node would save, (A,) and (B,), given the best pairs of `best_pairs`.
 
     They are the prices of the pairing: left units x worth + right units x worth is the whole saving. Where a pairing
     is degenerate they are not unique; these are least for the left.
     """
     a, b = saving.shape
     left_worth, right_worth = np.zeros(a), np.zeros(b)
-    units = _LEAST_SAVING * (right.max() if b else 0.0)
+    # As where pairs were made: fewer units are none.
+    units = _LEAST_SAVING * max(left.max(), right.max()) if a and b else 0.0
     taken = flow.sum(axis=0)
     for _ in range(a + b + 1):
         changed = False

@@ -338,7 +338,7 @@ class Strategy(WholePoolModel):
             saving = legs.saving(left, right)
             flow = best_pairs(saving, left_units, right_units)
             rows += [(pool, name, amount) for name, amount in self._groups(portfolios, legs, left, right, saving, flow)]
-            left_worth, right_worth = worth_of_units(saving, flow, right_units)
+            left_worth, right_worth = worth_of_units(saving, flow, left_units, right_units)
             leg_share[left] -= (left_units * left_worth)[:-1]
             leg_share[right] -= (right_units * right_worth)[:-1]
             by_shares = left_units[-1] * left_worth[-1] + right_units[-1] * right_worth[-1]
