@@ -47,7 +47,11 @@ def row(
     dtype: str = "float64",
     exponent: float | None = None,
 ) -> Row:
-    """Return a row; `ratio` is how many times longer the peer takes, `over_floor` how far ours is above its floor."""
+    """Return a row; `ratio` is how many times longer the peer takes, `over_floor` how far ours is above its floor.
+
+    Nothing is faster than its floor: that would be a limit measured wrongly.
+    """
+    assert floor_ms is None or ours_ms >= floor_ms, f"{name}: {ours_ms} ms is below the floor of {floor_ms} ms"
     return Row(
         name=name,
         ours_ms=ours_ms,

@@ -37,6 +37,7 @@ def steps() -> Iterator[tuple[str, Callable[[], object]]]:
     yield "spreads between tiers", _tiers
     yield "historical scenarios", _historical
     yield "implied vols", _vols
+    yield "books of many accounts", _live_books
 
 
 def _demo(rules: str) -> object:
@@ -180,3 +181,23 @@ def _short_perpetual(rules: Rules) -> object:
     closes = {today - timedelta(days=_DAYS - k): 100.0 * (1.0 + 0.02 * sin(1.7 * k)) for k in range(_DAYS)}
     market = Market(time=_TIME, prices={"COIN": 100.0}, history=History.of({"COIN": closes}))
     return document(evaluate(book, market, rules))
+
+
+def _live_books() -> None:
+    """Ask a small book everything, for each width of a block of scenarios that there is a kernel for."""
+    import numpy as np
+
+    from crossmargin.revaluation import LiveBook
+
+    for scenarios in (8, 16, 32):
+        book = LiveBook([0, 1, 3], [0, 0, 1], [1.0, -1.0, 2.0], [0, 0])
+        risk = np.ones((2, scenarios))
+        book.set_risk(risk)
+        book.tick(0, risk)
+        book.apply([0], [1], [1.0])
+        book.worst_losses(risk)
+        book.expected_shortfall(risk, 2.5)
+        book.positions()
+        # So many accounts that the layout is written anew.
+        book.add_accounts(np.ones(200))
+        book.apply(np.arange(202), np.zeros(202, np.int64), np.ones(202))

@@ -12,7 +12,7 @@ from numba import njit
 
 from crossmargin.revaluation.layout import POSITIONS, ROW, SEGMENTS, SLOTS, TILE, Layout
 from crossmargin.revaluation.passes import Width, worst_of_segment
-from crossmargin.revaluation.vectors import prefetch
+from crossmargin.revaluation.vectors import inlined, prefetch, uncounted
 from crossmargin.units import Array, BoolArray, FloatArray, IntArray
 
 _AHEAD = 8
@@ -41,6 +41,43 @@ def apply_fills(
     """
     local = np.zeros(book.lengths[-1] + 1, book.instrument.dtype)
     amount = np.zeros(book.lengths[-1] + 1)
+    decided: int = _decided(
+        width,
+        book,
+        losses,
+        group_row,
+        group_of,
+        local_of,
+        account,
+        instrument,
+        quantity,
+        first,
+        check,
+        accepted,
+        local,
+        amount,
+    )
+    return decided
+
+
+@uncounted
+def _decided(
+    width: Width,
+    book: Layout,
+    losses: FloatArray,
+    group_row: IntArray,
+    group_of: Array,
+    local_of: Array,
+    account: IntArray,
+    instrument: IntArray,
+    quantity: FloatArray,
+    first: int,
+    check: bool,
+    accepted: BoolArray,
+    local: Array,
+    amount: FloatArray,
+) -> int:
+    """Do what `apply_fills` says; `local`, `amount` are room for the longest segment and one position more."""
     fills = len(account)
     for f in range(first, fills):
         _fetch_ahead(book, group_of, account, instrument, f, fills)
@@ -48,7 +85,7 @@ def apply_fills(
         slot, held = _slot(book, a, g)
         n = _copied(book, a, slot, held, local, amount)
         n = _filled(local, amount, n, local_of[instrument[f]], q)
-        worst = worst_of_segment(width, n, local, amount, 0, losses, group_row[g]) if n > 0 else 0.0
+        worst = worst_of_segment(width, n, local, amount, 0, losses, group_row[g])
         total = _total_with(book, a, slot, held, worst)
         if check and total > book.accounts[a].limit and total > book.accounts[a].total:
             accepted[f] = False
@@ -62,7 +99,7 @@ def apply_fills(
     return fills
 
 
-@njit()
+@inlined
 def _fetch_ahead(book: Layout, group_of: Array, account: IntArray, instrument: IntArray, f: int, fills: int) -> None:
     """Have memory fetched for the fills to come: the account, then its slots, then the segment."""
     if f + 3 * _AHEAD < fills:
@@ -80,7 +117,7 @@ def _fetch_ahead(book: Layout, group_of: Array, account: IntArray, instrument: I
             prefetch(book.instrument, at)
 
 
-@njit()
+@inlined
 def _slot(book: Layout, a: int, g: int) -> tuple[int, bool]:
     """Return the slot of an account's group, and True; or the slot it would have, and False."""
     row = book.accounts[a].row
@@ -91,7 +128,7 @@ def _slot(book: Layout, a: int, g: int) -> tuple[int, bool]:
     return row + book.accounts[a].groups, False
 
 
-@njit()
+@inlined
 def _copied(book: Layout, a: int, slot: int, held: bool, local: Array, amount: FloatArray) -> int:
     """Copy the positions of a segment; return how many there are."""
     if not held:
@@ -107,7 +144,7 @@ def _copied(book: Layout, a: int, slot: int, held: bool, local: Array, amount: F
     return length
 
 
-@njit()
+@inlined
 def _filled(local: Array, amount: FloatArray, n: int, i: int, q: float) -> int:
     """Add quantity `q` of instrument number `i` to n positions sorted by number; return how many there are then."""
     k = 0
@@ -128,7 +165,7 @@ def _filled(local: Array, amount: FloatArray, n: int, i: int, q: float) -> int:
     return n + 1
 
 
-@njit()
+@inlined
 def _total_with(book: Layout, a: int, slot: int, held: bool, worst: float) -> float:
     """Return the account's total if a slot kept `worst`, added in the order of a full pass."""
     row = book.accounts[a].row
@@ -142,7 +179,7 @@ def _total_with(book: Layout, a: int, slot: int, held: bool, worst: float) -> fl
     return total
 
 
-@njit()
+@uncounted
 def _changed(book: Layout, a: int, g: int, slot: int, held: bool, local: Array, amount: FloatArray, n: int) -> bool:
     """Make a segment hold the n positions given; False, and nothing done, where there is no room."""
     t = a // TILE
@@ -171,7 +208,7 @@ def _changed(book: Layout, a: int, g: int, slot: int, held: bool, local: Array, 
     return True
 
 
-@njit()
+@uncounted
 def _write(book: Layout, g: int, t: int, kind: int, place: int, local: Array, amount: FloatArray, n: int) -> None:
     length = book.lengths[kind]
     at = book.runs[g, t, kind].position + place * length
@@ -181,7 +218,7 @@ def _write(book: Layout, g: int, t: int, kind: int, place: int, local: Array, am
         book.instrument[at + k], book.quantity[at + k] = 0, 0.0
 
 
-@njit()
+@uncounted
 def _leave_run(book: Layout, g: int, t: int, kind: int, place: int) -> None:
     """Take a segment out of its run: the last one takes its place."""
     run = book.runs[g, t, kind]
@@ -198,7 +235,7 @@ def _leave_run(book: Layout, g: int, t: int, kind: int, place: int) -> None:
     book.slots[slot].place = place
 
 
-@njit()
+@uncounted
 def _room_in_run(book: Layout, g: int, t: int, kind: int) -> bool:
     """See that a run can take one more segment: a full one moves to the end of the pools, with half as much again."""
     run = book.runs[g, t, kind]
@@ -219,7 +256,7 @@ def _room_in_run(book: Layout, g: int, t: int, kind: int) -> bool:
     return True
 
 
-@njit()
+@uncounted
 def _room_in_row(book: Layout, a: int) -> bool:
     """See that an account can take one more slot: a full row moves to the end of the pool, with twice the room."""
     account = book.accounts[a]
@@ -236,7 +273,7 @@ def _room_in_row(book: Layout, a: int) -> bool:
     return True
 
 
-@njit()
+@uncounted
 def _insert_slot(book: Layout, a: int, slot: int, g: int) -> None:
     """Make room for a slot of group g: rows are sorted by group, so that sums have one order."""
     end = book.accounts[a].row + book.accounts[a].groups
@@ -246,7 +283,7 @@ def _insert_slot(book: Layout, a: int, slot: int, g: int) -> None:
     book.accounts[a].groups += 1
 
 
-@njit()
+@uncounted
 def _remove_slot(book: Layout, a: int, slot: int) -> None:
     book.accounts[a].groups -= 1
     end = book.accounts[a].row + book.accounts[a].groups
@@ -255,7 +292,7 @@ def _remove_slot(book: Layout, a: int, slot: int) -> None:
     book.slots[end].kept = 0.0
 
 
-@njit()
+@uncounted
 def _move_slot(book: Layout, a: int, source: int, to: int) -> None:
     s = book.slots[source]
     book.slots[to].kept, book.slots[to].group = s.kept, s.group

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from crossmargin.revaluation.layout import ACCOUNTS, ROW, TILE, Layout
-from crossmargin.revaluation.vectors import prefetch, worst_of
+from crossmargin.revaluation.vectors import inlined, prefetch, uncounted, worst_of
 from crossmargin.units import Array, FloatArray, IntArray
 
 Width = tuple[int, ...]
@@ -31,7 +31,11 @@ _AHEAD = 128
 """Quantities fetched before they are needed: runs are too short for the processor to guess their order alone."""
 
 
-@njit()
+_FETCHED = 12
+"""Segments whose slots and accounts are fetched before they are needed; a pool ends with more room than that."""
+
+
+@uncounted
 def _add_run(
     width: Width,
     length: Any,
@@ -114,7 +118,7 @@ def add_worst_losses(
                     _add_run(width, book.lengths[c], book.lengths[c], i, q, p, owner, losses, row, worst, of_tile)
 
 
-@njit()
+@inlined
 def worst_of_segment(
     width: Width, length: Any, instrument: Array, quantity: FloatArray, at: int, losses: FloatArray, row: int
 ) -> float:
@@ -126,7 +130,7 @@ def worst_of_segment(
     return worst
 
 
-@njit()
+@uncounted
 def _keep_run(
     width: Width,
     length: Any,
@@ -143,13 +147,16 @@ def _keep_run(
     """Keep the worst loss of each segment of a run in its slot; with `add`, sum the slots of its owner anew."""
     at = position
     for s in range(segment, segment + count):
+        prefetch(book.slots, book.slot[s + _FETCHED])
+        if add:
+            prefetch(book.accounts, account + book.owner[s + _FETCHED])
         book.slots[book.slot[s]].kept = worst_of_segment(width, length, book.instrument, book.quantity, at, losses, row)
         at += step
         if add:
             _sum_slots(book, account + book.owner[s])
 
 
-@njit()
+@inlined
 def _sum_slots(book: Layout, a: int) -> None:
     """Set an account's total. By fours: unused slots keep 0.0, and a loop of one length is foreseen."""
     row, total = book.accounts[a].row, 0.0

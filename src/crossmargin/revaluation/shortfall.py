@@ -11,10 +11,10 @@ from numba import njit
 
 from crossmargin.revaluation.layout import TILE, Layout
 from crossmargin.revaluation.passes import Width
-from crossmargin.revaluation.vectors import losses_of
+from crossmargin.revaluation.vectors import inlined, losses_of, uncounted
 from crossmargin.units import Array, FloatArray, IntArray
 
-_ACCOUNTS = 64
+_ACCOUNTS = 256
 """Accounts taken together: their losses stay in the second-level cache."""
 _COLUMNS = 64
 """Columns of the table in which the largest of many losses are looked for."""
@@ -36,33 +36,81 @@ def shortfalls(
 
     `scenarios`: how many are real; the rest pads. tail: 1 to scenarios; a fraction counts the next one in part.
     """
-    blocks, rows, lanes = losses.shape
+    blocks, _, lanes = losses.shape
     loss = np.empty((_ACCOUNTS, blocks * lanes))
     flat = loss.reshape(loss.size)
     start = np.zeros(_ACCOUNTS + 1, np.int64)
     row, quantity = np.empty(1024, np.uint32), np.empty(1024)
-    most = int(np.ceil(tail))
-    largest, column = np.empty(most + 1), np.empty(_COLUMNS)
+    largest, column = np.empty(int(np.ceil(tail)) + 1), np.empty(_COLUMNS)
     for base in range(low, high, _ACCOUNTS):
         count = min(_ACCOUNTS, high - base)
-        needed = 0
-        for a in range(base, base + count):
-            first = book.accounts[a].row
-            for j in range(first, first + book.accounts[a].groups):
-                needed += book.lengths[book.slots[j].kind]
+        needed = _positions_at_most(book, base, count)
         if needed > len(row):
             row, quantity = np.empty(2 * needed, np.uint32), np.empty(2 * needed)
-        for k in range(count):
-            start[k + 1] = _gathered(book, group_row, base + k, start[k], row, quantity)
-        for b in range(blocks):
-            for k in range(count):
-                to = k * blocks * lanes + b * lanes
-                losses_of(width, losses, b * rows, row, quantity, start[k], start[k + 1] - start[k], flat, to)
-        for k in range(count):
-            out[base + k] = max(0.0, _mean_of_worst(loss[k], scenarios, tail, most, largest, column))
+        _shortfalls_of(
+            width,
+            book,
+            losses,
+            group_row,
+            scenarios,
+            tail,
+            base,
+            count,
+            loss,
+            flat,
+            start,
+            row,
+            quantity,
+            largest,
+            column,
+            out,
+        )
 
 
-@njit()
+@uncounted
+def _shortfalls_of(
+    width: Width,
+    book: Layout,
+    losses: FloatArray,
+    group_row: IntArray,
+    scenarios: int,
+    tail: float,
+    base: int,
+    count: int,
+    loss: FloatArray,
+    flat: FloatArray,
+    start: IntArray,
+    row: Array,
+    quantity: FloatArray,
+    largest: FloatArray,
+    column: FloatArray,
+    out: FloatArray,
+) -> None:
+    """Do what `shortfalls` says for `count` accounts from `base` on; all from `loss` to `column` is room to work in."""
+    blocks, rows, lanes = losses.shape
+    for k in range(count):
+        start[k + 1] = _gathered(book, group_row, base + k, start[k], row, quantity)
+    for b in range(blocks):
+        for k in range(count):
+            to = k * blocks * lanes + b * lanes
+            losses_of(width, losses, b * rows, row, quantity, start[k], start[k + 1] - start[k], flat, to)
+    most = len(largest) - 1
+    for k in range(count):
+        out[base + k] = max(0.0, _mean_of_worst(loss[k], scenarios, tail, most, largest, column))
+
+
+@uncounted
+def _positions_at_most(book: Layout, base: int, count: int) -> int:
+    """Return how many positions there is room for in the segments of `count` accounts."""
+    needed = 0
+    for a in range(base, base + count):
+        first = book.accounts[a].row
+        for j in range(first, first + book.accounts[a].groups):
+            needed += book.lengths[book.slots[j].kind]
+    return needed
+
+
+@inlined
 def _gathered(book: Layout, group_row: IntArray, a: int, at: int, row: Array, quantity: FloatArray) -> int:
     """Write an account's positions from place `at` on; return the place after them."""
     first = book.accounts[a].row
@@ -79,7 +127,7 @@ def _gathered(book: Layout, group_row: IntArray, a: int, at: int, row: Array, qu
     return at
 
 
-@njit()
+@uncounted
 def _mean_of_worst(
     loss: FloatArray, scenarios: int, tail: float, most: int, largest: FloatArray, column: FloatArray
 ) -> float:
@@ -118,7 +166,7 @@ def _mean_of_worst(
     return total / tail
 
 
-@njit()
+@uncounted
 def _insert(largest: FloatArray, most: int, value: float) -> None:
     """Put a value among the `most` largest, which fall; the least of them drops out."""
     k = most - 1

@@ -15,13 +15,19 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 LANES = 8
 """Scenarios in one register."""
 
+_njit: Any = njit
+uncounted: Any = _njit(_nrt=False)
+"""For what runs once a segment or a fill, and allocates nothing: without it Numba counts references to every array of
+the layout at every step, which takes longer than the work. The arrays are held by whoever calls the kernel."""
+inlined: Any = _njit(_nrt=False, forceinline=True)
+"""The same, for small functions that take a whole layout: a call would copy the place and shape of ten arrays."""
 _intrinsic: Any = intrinsic
 _declared: Any = cgutils.get_or_insert_function
 _F64, _I64, _I32 = ir.DoubleType(), ir.IntType(64), ir.IntType(32)
