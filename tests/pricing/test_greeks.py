@@ -5,7 +5,7 @@ from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from crossmargin.pricing import bachelier_greeks, black76_greeks
@@ -70,6 +70,7 @@ def test_without_vol_an_option_at_the_money_still_has_vega():
     assert greeks.gamma == 0.0
 
 
+@example(forward=0.0, strike=1e-200, vol=1e300, tau=1.0, discount=1.0, greeks=black76_greeks)
 @given(
     forward=st.floats(0, 1e9) | st.just(1e-200),
     strike=st.floats(0, 1e9) | st.just(1e-200),

@@ -169,7 +169,7 @@ def _greeks(
             tail = tail if tail < 1.0 else 1.0
             upper = n1[i] if f[i] < k[i] else 1.0 - tail
             delta[i] = d[i] * (upper if call[i] else -tail)
-            gamma[i] = weight * inverse * inverse_forward if s[i] > DEVIATION_MIN else 0.0
+            gamma[i] = weight * inverse * inverse_forward if s[i] > DEVIATION_MIN and weight > 0.0 else 0.0
             vega[i] = weight * r[i]
             speed = v[i] * paces[i]
             theta[i] = rates[i] * price[i] - weight * (speed if speed < SPEED_MAX else SPEED_MAX)
