@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from scipy.special import erfcx
+from scipy.special import erfcx, ndtr
 
 from crossmargin.pricing import normal
 
@@ -37,10 +37,20 @@ def test_log_ratio_keeps_its_digits_when_the_two_are_close_and_when_they_are_far
 def test_the_mills_ratio_is_the_scaled_tail():
     y = np.concatenate([np.linspace(0, 10, 5_000), np.linspace(10, 110, 5_000)])
     theirs = math.sqrt(math.pi / 2) * erfcx(y / math.sqrt(2))
-    assert relative_error([normal.mills_ratio(v) for v in y], theirs) < 1.2e-15
+    assert relative_error([normal.mills_ratio(v) for v in y], theirs) < 1.6e-15
     pairs = [normal.mills_ratios(v, w) for v, w in zip(y, y[::-1], strict=True)]
     assert relative_error([pair[0] for pair in pairs], theirs) < 1.5e-15
-    assert relative_error([pair[1] for pair in pairs], theirs[::-1]) < 1.5e-15
+    assert relative_error([pair[1] for pair in pairs], theirs[::-1]) < 1.6e-15
+    far = [normal.mills_ratio(v) for v in (1e3, 1e6, 1e13)]
+    assert relative_error(far, np.array([1e-3 * (1 - 1e-6 + 3e-12), 1e-6 * (1 - 1e-12), 1e-13])) < 1e-12
+    assert normal.mills_ratio(math.inf) == normal.mills_ratio(normal.FAR) > 0
+
+
+def test_the_tail_is_right_to_a_rounding_of_one():
+    """Where the tail is large the Mills ratio keeps more digits than far out."""
+    y = np.linspace(0, 37.4, 20_000)
+    ours = np.array([normal.mills_ratio(v) * normal.density(v) for v in y])
+    assert np.max(np.abs(ours - ndtr(-y))) < 3e-16
 
 
 def test_the_density_ends_in_an_exact_zero():

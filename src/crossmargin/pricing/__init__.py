@@ -26,11 +26,14 @@ from crossmargin.pricing.black import black76, black76_greeks, black76_scenarios
 from crossmargin.pricing.carry import carried_forward, discount_factor
 from crossmargin.pricing.cells import Greeks
 from crossmargin.pricing.implied import Unsolved, bachelier_implied_vol, implied_vol
-from crossmargin.pricing.valuation import LEAST_PRICE_FACTOR, Valuation, value
+from crossmargin.pricing.moved import SharedMoves
+from crossmargin.pricing.valuation import LEAST_PRICE_FACTOR, MovedValues, Valuation, value
 
 __all__ = [
     "LEAST_PRICE_FACTOR",
     "Greeks",
+    "MovedValues",
+    "SharedMoves",
     "Unsolved",
     "Valuation",
     "bachelier",

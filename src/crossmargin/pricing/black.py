@@ -28,9 +28,20 @@ from crossmargin.pricing.cells import (
     root_of,
     scenario_cells,
     spread,
+    whole_strides,
     work_rows,
 )
-from crossmargin.pricing.normal import density, inlined, kernel, log_ratio_over, mills_ratios
+from crossmargin.pricing.normal import (
+    FAR,
+    density_parts,
+    exp_near,
+    inlined,
+    kernel,
+    log_of,
+    log_parts,
+    mills_denominator,
+    mills_numerator,
+)
 from crossmargin.units import BoolArray, FloatArray
 
 TINY = 1e-300
@@ -41,18 +52,53 @@ DEVIATION_MAX = 1e150
 
 
 @inlined
-def _reach(forward: float, strike: float, deviation: float) -> tuple[float, float]:
-    """Return d1 and -d2 of the option that is out of the money (see the top of the file)."""
-    a = forward if forward < strike else strike
-    b = strike if forward < strike else forward
-    slope = log_ratio_over(a if a > TINY else TINY, b if b > TINY else TINY, deviation)
-    return slope + 0.5 * deviation, 0.5 * deviation - slope
+def bounded(deviation: float) -> float:
+    """Return a standard deviation within `DEVIATION_MIN` and `DEVIATION_MAX`: it is divided by."""
+    s = deviation if deviation > DEVIATION_MIN else DEVIATION_MIN
+    return s if s < DEVIATION_MAX else DEVIATION_MAX
 
 
 @inlined
-def _tails(d1: float, minus_d2: float, phi: float) -> tuple[float, float, float]:
-    """Return time value / a, N(d1) and phi(d1) M(-d2)."""
-    m1, m2 = mills_ratios(abs(d1), minus_d2)
+def tails_of(
+    x: FloatArray, s: FloatArray, size: int, y: FloatArray, phi: FloatArray, p: FloatArray, q: FloatArray
+) -> None:
+    """Fill what `prices_of` takes from x and s, for `size` cells: y, p and q are (2, cells), the rest (cells,).
+
+    x is ln(forward / strike) and s the bounded deviation. y becomes d1 and -d2 of the option that is out of the
+    money (see the top of the file), phi the density of d1, p and q numerators and denominators of both Mills ratios.
+
+    Short loops of few constants: these stay in registers, and the processor overlaps many turns of a loop, where a
+    long one would wait for its own chain of results.
+    """
+    d1, minus_d2 = y[0], y[1]
+    rest, scale = p[0], p[1]
+    cells = whole_strides(size)
+    for i in range(size, cells):
+        x[i], s[i] = 0.0, 1.0
+    for i in range(cells):
+        slope = abs(x[i]) / s[i]
+        slope = slope if slope < FAR else FAR
+        half = 0.5 * s[i]
+        half = half if half < FAR else FAR
+        d1[i] = half - slope
+        minus_d2[i] = half + slope
+    for i in range(cells):
+        rest[i], scale[i] = density_parts(abs(d1[i]))
+    for i in range(cells):
+        phi[i] = exp_near(rest[i]) * scale[i]
+    for tail in range(2):
+        for i in range(cells):
+            p[tail, i] = mills_numerator(abs(y[tail, i]))
+    for tail in range(2):
+        for i in range(cells):
+            q[tail, i] = mills_denominator(abs(y[tail, i]))
+
+
+@inlined
+def tails(d1: float, phi: float, p: float, q: float, r: float, s: float) -> tuple[float, float, float]:
+    """Return time value / a, N(d1) and phi M(-d2) from the Mills ratios p / q of |d1| and r / s of -d2."""
+    inverse = 1.0 / (q * s)
+    m1, m2 = p * (s * inverse), r * (q * inverse)
     signed = -m1 if d1 > 0.0 else m1
     whole = 1.0 if d1 > 0.0 else 0.0
     ratio = phi * (signed - m2) + whole
@@ -60,7 +106,7 @@ def _tails(d1: float, minus_d2: float, phi: float) -> tuple[float, float, float]
 
 
 @inlined
-def _price(forward: float, strike: float, discount: float, is_call: bool, ratio: float) -> float:
+def price_of(forward: float, strike: float, discount: float, is_call: bool, ratio: float) -> float:
     """Return discounted intrinsic plus time value, never above the forward (call) or the strike (put)."""
     in_the_money = forward - strike if is_call else strike - forward
     a = forward if forward < strike else strike
@@ -70,29 +116,32 @@ def _price(forward: float, strike: float, discount: float, is_call: bool, ratio:
 
 
 @inlined
-def _prepare(
+def _prices_of(
     forward: FloatArray,
     strike: FloatArray,
-    vol: FloatArray,
-    root: FloatArray,
-    deviation: FloatArray,
-    d1: FloatArray,
-    minus_d2: FloatArray,
+    discount: FloatArray,
+    is_call: BoolArray,
+    y: FloatArray,
     phi: FloatArray,
+    p: FloatArray,
+    q: FloatArray,
+    out: FloatArray,
 ) -> None:
-    """Fill deviation, d1, -d2 and phi(d1) of one block.
+    """Fill the discounted prices of a block of cells from what `tails_of` has filled."""
+    for i in range(out.size):
+        ratio, _, _ = tails(y[0, i], phi[i], p[0, i], q[0, i], p[1, i], q[1, i])
+        out[i] = price_of(forward[i], strike[i], discount[i], is_call[i], ratio)
 
-    Short loops: each has few enough instructions that the processor overlaps several turns of it, where one
-    long loop would wait for its own chain of results.
-    """
-    for i in range(deviation.size):
-        s = vol[i] * root[i]
-        s = s if s > DEVIATION_MIN else DEVIATION_MIN
-        s = s if s < DEVIATION_MAX else DEVIATION_MAX
-        deviation[i] = s
-        d1[i], minus_d2[i] = _reach(forward[i], strike[i], s)
-    for i in range(deviation.size):
-        phi[i] = density(abs(d1[i]))
+
+@inlined
+def _log_ratios(forward: FloatArray, strike: FloatArray, x: FloatArray, power: FloatArray) -> None:
+    """Fill x with ln(forward / strike) of a block; a zero counts as `TINY`."""
+    for i in range(x.size):
+        f = forward[i] if forward[i] > TINY else TINY
+        k = strike[i] if strike[i] > TINY else TINY
+        x[i], power[i] = log_parts(f, k)
+    for i in range(x.size):
+        x[i] = log_of(x[i], power[i])
 
 
 @kernel
@@ -108,19 +157,21 @@ def _prices(
     """Fill out, (cells,), in the layout of `Cells`."""
     root = root_of(tau)
     columns = out.size // max(1, strike.size)
-    call, work = np.empty(BLOCK, np.bool_), work_rows(7)
-    k, r, d, s, d1, minus_d2, phi = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
+    call, work = np.empty(BLOCK, np.bool_), work_rows(12)
+    k, d, s, x, phi = work[0], work[1], work[2], work[3], work[4]
+    y, p, q = work[5:7], work[7:9], work[9:11]
     for start in range(0, out.size, BLOCK):
         size = min(BLOCK, out.size - start)
         spread(strike, start, columns, k[:size])
-        spread(root, start, columns, r[:size])
+        spread(root, start, columns, s[:size])
         spread(discount, start, columns, d[:size])
         spread(is_call, start, columns, call[:size])
-        f, results = forward[start : start + size], out[start : start + size]
-        _prepare(f, k, vol[start : start + size], r, s[:size], d1, minus_d2, phi)
+        f, v = forward[start : start + size], vol[start : start + size]
         for i in range(size):
-            ratio, _, _ = _tails(d1[i], minus_d2[i], phi[i])
-            results[i] = _price(f[i], k[i], d[i], call[i], ratio)
+            s[i] = bounded(v[i] * s[i])
+        _log_ratios(f, k, x[:size], phi)
+        tails_of(x, s, size, y, phi, p, q)
+        _prices_of(f, k, d, call, y, phi, p, q, out[start : start + size])
 
 
 @kernel
@@ -139,10 +190,10 @@ def _greeks(
     columns = out.shape[1] // max(1, strike.size)
     # All of a block lies in one array: LLVM then needs few checks that results and arguments overlap, of which it
     # would not make many, and the last loop below becomes vector code.
-    call, work = np.empty(BLOCK, np.bool_), work_rows(16)
-    k, r, d, rates, paces, s = work[0], work[1], work[2], work[3], work[4], work[5]
-    d1, minus_d2, phi, n1, t2 = work[6], work[7], work[8], work[9], work[10]
-    price, delta, gamma, vega, theta = work[11], work[12], work[13], work[14], work[15]
+    call, work = np.empty(BLOCK, np.bool_), work_rows(19)
+    k, r, d, rates, paces, s, x, phi = work[0], work[1], work[2], work[3], work[4], work[5], work[6], work[7]
+    y, p, q = work[8:10], work[10:12], work[12:14]
+    price, delta, gamma, vega, theta = work[14], work[15], work[16], work[17], work[18]
     for start in range(0, out.shape[1], BLOCK):
         size = min(BLOCK, out.shape[1] - start)
         end = start + size
@@ -153,11 +204,16 @@ def _greeks(
         spread(pace, start, columns, paces[:size])
         spread(is_call, start, columns, call[:size])
         f, v = forward[start:end], vol[start:end]
-        _prepare(f, k, v, r, s[:size], d1, minus_d2, phi)
         for i in range(size):
-            price[i], n1[i], t2[i] = _tails(d1[i], minus_d2[i], phi[i])
+            s[i] = bounded(v[i] * r[i])
+        _log_ratios(f, k, x[:size], phi)
+        tails_of(x, s, size, y, phi, p, q)
         for i in range(size):
-            price[i] = _price(f[i], k[i], d[i], call[i], price[i])
+            # p of the first is read before its place takes N(d1)
+            price[i], p[0, i], p[1, i] = tails(y[0, i], phi[i], p[0, i], q[0, i], p[1, i], q[1, i])
+        n1, t2 = p[0], p[1]
+        for i in range(size):
+            price[i] = price_of(f[i], k[i], d[i], call[i], price[i])
             a = f[i] if f[i] < k[i] else k[i]
             weight = d[i] * (a * phi[i])  # D F phi(d1), whichever of forward and strike is a
             scale = f[i] * s[i]
@@ -174,7 +230,7 @@ def _greeks(
             speed = v[i] * paces[i]
             theta[i] = rates[i] * price[i] - weight * (speed if speed < SPEED_MAX else SPEED_MAX)
         for j in range(5):
-            copy(work[11 + j, :size], out[j, start:end])
+            copy(work[14 + j, :size], out[j, start:end])
 
 
 def black76(

@@ -9,10 +9,16 @@ from numpy.typing import ArrayLike, DTypeLike
 from crossmargin.pricing.normal import inlined, kernel, log_ratio_over
 from crossmargin.units import Array, BoolArray, FloatArray
 
-BLOCK = 152
-"""Cells a kernel works on at a time: its intermediate arrays stay in the first-level cache. A multiple of 8, the
-numbers in the widest register; the distance of the arrays is no divisor of a page, which would make unrelated
-loads and stores wait for each other."""
+BLOCK = 160
+"""Cells a kernel works on at a time: its intermediate arrays stay in the first-level cache. A multiple of `STRIDE`."""
+LANES = 8
+"""Cells in the widest register."""
+STRIDE = 4 * LANES
+"""Cells that loops take at a time. Loops over work rows run to a multiple of it, so
+that no cell is left over to be done alone; what lies beyond the last cell is computed and not read."""
+WORK_ROW = BLOCK + STRIDE + 8
+"""Cells of a work row. Its bytes are no divisor of a page, which would make unrelated loads and stores wait for
+each other."""
 
 FINITE_MAX = float(np.finfo(np.float64).max)
 SMALLEST = float(np.finfo(np.float64).tiny)
@@ -159,19 +165,27 @@ def result_array(out: FloatArray | None, shape: tuple[int, ...]) -> FloatArray:
 
 
 def _over(shape: tuple[int, ...], array: Array) -> Array:
+    if array.shape == shape:
+        return np.ascontiguousarray(array).reshape(-1)
     return np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(-1)
 
 
 @inlined
 def work_rows(rows: int) -> FloatArray:
-    """Return an uninitialised (rows, BLOCK), each row on a 64-byte boundary.
+    """Return an uninitialised (rows, WORK_ROW), each row on a 64-byte boundary.
 
     A vector load or store that straddles two cache lines takes twice as long, and where an allocator puts many small
     arrays is chance. In one array LLVM also knows which of them cannot overlap.
     """
-    memory = np.empty(rows * BLOCK + 8)
+    memory = np.empty(rows * WORK_ROW + 8)
     skip = -(memory.ctypes.data // 8) % 8
-    return memory[skip : skip + rows * BLOCK].reshape((rows, BLOCK))
+    return memory[skip : skip + rows * WORK_ROW].reshape((rows, WORK_ROW))
+
+
+@inlined
+def whole_strides(cells: int) -> int:
+    """Return `cells` rounded up to a multiple of `STRIDE`."""
+    return (cells + STRIDE - 1) // STRIDE * STRIDE
 
 
 @inlined

@@ -12,8 +12,17 @@ from crossmargin.errors import InvalidMarket, MissingPrice, some_of
 from crossmargin.instruments import KINDS, Catalogue
 from crossmargin.market import Market
 from crossmargin.pricing.bachelier import bachelier, bachelier_scenarios
-from crossmargin.pricing.black import black76, black76_scenarios
+from crossmargin.pricing.black import black76
+from crossmargin.pricing.cells import ANY, NOT_NEGATIVE, checked
 from crossmargin.pricing.implied import Unsolved, bachelier_implied_vol, implied_vol
+from crossmargin.pricing.moved import (
+    SharedMoves,
+    log_growths,
+    log_moneyness,
+    option_values,
+    straight_values,
+    table_of,
+)
 from crossmargin.units import YEAR_SECONDS, BoolArray, FloatArray, IntArray, iso
 
 _SPOT, _FUTURE, _PERPETUAL, _OPTION = (KINDS.index(kind) for kind in ("spot", "future", "perpetual", "option"))
@@ -99,41 +108,13 @@ class Valuation:
         Forwards and marks keep their ratio to the index (domain `any`: their difference). `vol_factor` (n, S)
         multiplies the implied vol; None leaves it. Time stands still.
         """
-        instrument = self.instrument[rows]
-        terms = self.catalogue
-        option = terms.kind[instrument] == _OPTION
         value = np.empty(move.shape)
-        for any_domain in (False, True):
-            straight = np.flatnonzero(~option & (terms.any_domain[instrument] == any_domain))
-            price = _moved(self.mark[rows[straight], None], move[straight], any_domain)
-            size = terms.contract_size[instrument[straight], None]
-            inverse = terms.inverse[instrument[straight], None]
-            value[straight] = np.where(inverse, -size / np.where(inverse, price, 1.0), size * price)
-            optional = np.flatnonzero(option & (terms.any_domain[instrument] == any_domain))
-            if len(optional):
-                factor = None if vol_factor is None else vol_factor[optional]
-                value[optional] = self._option_values(rows[optional], move[optional], factor, any_domain)
+        self.after(rows, SharedMoves.own(move, vol_factor)).fill(0, len(rows), value)
         return value
 
-    def _option_values(
-        self, rows: IntArray, move: FloatArray, vol_factor: FloatArray | None, any_domain: bool
-    ) -> FloatArray:
-        instrument = self.instrument[rows]
-        terms = self.catalogue
-        forward = _moved(self.forward[rows, None], move, any_domain)
-        vol = self.iv[rows, None] * (np.ones_like(move) if vol_factor is None else vol_factor)
-        price = (bachelier_scenarios if any_domain else black76_scenarios)(
-            forward,
-            terms.strike[instrument],
-            vol,
-            self.tau[rows],
-            self.discount[rows],
-            terms.is_call[instrument],
-        )
-        in_coin = terms.inverse[instrument]
-        price[in_coin] /= forward[in_coin]
-        shifted = np.maximum(price + self.offset[rows, None], 0.0)
-        return np.asarray(terms.contract_size[instrument, None] * shifted, dtype=np.float64)
+    def after(self, rows: IntArray, moves: SharedMoves) -> MovedValues:
+        """Return the values of `unit_values` ready to be filled in, for moves that contracts share."""
+        return MovedValues(self, rows, moves)
 
     def moved(
         self,
@@ -173,6 +154,105 @@ class Valuation:
             settle_fx=self.settle_fx[rows] * fx_factor,
             quote_fx=self.quote_fx[rows] * quote_fx_factor,
         )
+
+
+class MovedValues:
+    """What one contract of each of n valuation rows is worth in its settle asset in S scenarios, on demand.
+
+    What scenarios share is worked out once; `fill` may then run for different rows in several threads.
+    """
+
+    def __init__(self, valuation: Valuation, rows: IntArray, moves: SharedMoves) -> None:
+        """Take the moves of the valuation rows. ValueError for a move or vol factor that is no finite number."""
+        instrument, terms = valuation.instrument[rows], valuation.catalogue
+        option, any_domain = terms.kind[instrument] == _OPTION, terms.any_domain[instrument]
+        self._valuation, self._rows, self._moves = valuation, rows, moves
+        self._straight = at = np.flatnonzero(~option)
+        self._straight_terms = (
+            valuation.mark[rows[at]],
+            any_domain[at],
+            terms.inverse[instrument[at]],
+            terms.contract_size[instrument[at]],
+            at,
+        )
+        self._bachelier = np.flatnonzero(option & any_domain)
+        self._black = at = np.flatnonzero(option & ~any_domain)
+        forward, strike = checked("forward", valuation.forward[rows[at]], NOT_NEGATIVE), terms.strike[instrument[at]]
+        moneyness = np.empty(len(at))
+        log_moneyness(forward, strike, moneyness)
+        self._black_terms = (
+            np.ones(len(at)) if moves.vol_share is None else moves.vol_share[at],
+            forward,
+            moneyness,
+            strike,
+            checked("vol", valuation.iv[rows[at]], NOT_NEGATIVE) * np.sqrt(valuation.tau[rows[at]]),
+            valuation.discount[rows[at]],
+            terms.is_call[instrument[at]],
+            terms.inverse[instrument[at]],
+            valuation.offset[rows[at]],
+            terms.contract_size[instrument[at]],
+            at,
+        )
+        self._tables = _tables(moves, logs=len(at) > 0)
+
+    def fill(self, low: int, high: int, out: FloatArray) -> None:
+        """Fill `out`, contiguous (n, S), from row `low` to `high`; the other rows stay as they are."""
+        self._fill(self._moves, self._tables, low, high, out)
+
+    def now(self) -> FloatArray:
+        """Return what each is worth before it moves, (n,): the bits of a scenario without a move."""
+        still = SharedMoves(move=np.zeros((1, 1)), of=np.zeros(len(self._rows), dtype=np.int64))
+        out = np.empty((len(self._rows), 1))
+        self._fill(still, _tables(still, logs=True), 0, len(self._rows), out)
+        return out[:, 0]
+
+    def _fill(self, moves: SharedMoves, tables: tuple[FloatArray, ...], low: int, high: int, out: FloatArray) -> None:
+        move, growth, log_growth, factor = tables
+        if low == high or not out.size:
+            return
+        bounds = np.searchsorted(self._straight, (low, high)).tolist()
+        if bounds[0] < bounds[1]:
+            straight_values(move, growth, moves.of[self._straight], *self._straight_terms, *bounds, out)
+        bounds = np.searchsorted(self._black, (low, high)).tolist()
+        if bounds[0] < bounds[1]:
+            option_values(growth, log_growth, factor, moves.of[self._black], *self._black_terms, *bounds, out)
+        first, last = np.searchsorted(self._bachelier, (low, high)).tolist()
+        if first < last:
+            at = self._bachelier[first:last]
+            out[at] = self._normal_values(self._rows[at], moves.take(at))
+
+    def _normal_values(self, rows: IntArray, moves: SharedMoves) -> FloatArray:
+        """Return the values of options on what may be negative."""
+        valuation, terms = self._valuation, self._valuation.catalogue
+        instrument = valuation.instrument[rows]
+        forward = valuation.forward[rows, None] + moves.move[moves.of]
+        factors = moves.factors()
+        vol = valuation.iv[rows, None] * (np.ones_like(forward) if factors is None else factors)
+        price = bachelier_scenarios(
+            forward,
+            terms.strike[instrument],
+            vol,
+            valuation.tau[rows],
+            valuation.discount[rows],
+            terms.is_call[instrument],
+        )
+        in_coin = terms.inverse[instrument]
+        price[in_coin] /= forward[in_coin]
+        shifted = np.maximum(price + valuation.offset[rows, None], 0.0)
+        return np.asarray(terms.contract_size[instrument, None] * shifted, dtype=np.float64)
+
+
+def _tables(moves: SharedMoves, *, logs: bool) -> tuple[FloatArray, ...]:
+    """Return moves, growths, their logarithms (where asked for) and vol factors as the kernels take them."""
+    move = table_of(checked("move", moves.move, ANY), 0.0)
+    growth = np.maximum(1.0 + move, LEAST_PRICE_FACTOR)
+    log_growth = np.empty(growth.shape)
+    if logs:
+        log_growths(growth.reshape(-1), log_growth.reshape(-1))
+    if moves.vol_factor is None:
+        return move, growth, log_growth, np.empty((len(move), 0))
+    domain = NOT_NEGATIVE if moves.vol_share is None else ANY
+    return move, growth, log_growth, table_of(checked("vol_factor", moves.vol_factor, domain), 1.0)
 
 
 def _moved(price: FloatArray, move: FloatArray, any_domain: bool | BoolArray) -> FloatArray:

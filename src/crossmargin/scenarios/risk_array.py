@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
-from crossmargin.pricing import LEAST_PRICE_FACTOR, Valuation
+from crossmargin.pricing import LEAST_PRICE_FACTOR, SharedMoves, Valuation
 from crossmargin.scenarios.scenario_set import ScenarioSet, TenorScaling, ToldInPrices
+from crossmargin.threads import in_parts
 from crossmargin.units import FloatArray, IntArray
 
-_CELLS_AT_ONCE = 50_000
+_CELLS_AT_ONCE = 16_384
 """Cells revalued in one go: the columns on the way stay in the processor's cache. No number depends on it."""
 
 
@@ -58,14 +60,67 @@ def revalue(valuation: Valuation, rows: IntArray, moves: Moves) -> FloatArray:
     """
     scenarios = moves.price.shape[1]
     pnl = np.empty((len(rows), scenarios))
-    step = max(1, _CELLS_AT_ONCE // max(1, scenarios))
-    for low in range(0, len(rows), step):
-        part = slice(low, low + step)
-        pnl[part] = _revalue(valuation, rows[part], moves, moves.of_price[part], moves.of_settle[part])
+    after = valuation.after(rows, _shared(valuation, rows, moves))
+    before, settle, fx = after.now(), np.ascontiguousarray(moves.settle), valuation.settle_fx[rows]
+    least = max(1, _CELLS_AT_ONCE // max(1, scenarios))
+
+    def run(low: int, high: int) -> None:
+        for first in range(low, high, least):
+            last = min(first + least, high)
+            after.fill(first, last, pnl)
+            _to_gains(before, settle, moves.of_settle, fx, first, last, pnl)
+
+    in_parts(len(rows), run, least=least)
     return pnl
 
 
-def _revalue(valuation: Valuation, rows: IntArray, moves: Moves, of_price: IntArray, of_settle: IntArray) -> FloatArray:
+@njit(cache=True, nogil=True, error_model="numpy")
+def _to_gains(
+    before: FloatArray,
+    settle: FloatArray,
+    of_settle: IntArray,
+    fx: FloatArray,
+    low: int,
+    high: int,
+    value: FloatArray,
+) -> None:
+    """Turn the rows `low` to `high` of `value` (n, S), in the settle asset, into gains in the reporting currency."""
+    for i in range(low, high):
+        row, was, worth = value[i], before[i], fx[i]
+        if of_settle[i] >= 0:
+            change = settle[of_settle[i]]
+            for j in range(row.size):
+                row[j] = (row[j] * (1.0 + change[j]) - was) * worth
+        else:
+            for j in range(row.size):
+                row[j] = (row[j] - was) * worth
+
+
+def _shared(valuation: Valuation, rows: IntArray, moves: Moves) -> SharedMoves:
+    """Return the moves in tables with a row for each factor; where it matters, for each index of its contracts."""
+    kind = moves.of_price
+    any_domain = valuation.catalogue.any_domain[valuation.instrument[rows]]
+    if moves.told is not None or any_domain.any():
+        levels, level = np.unique(valuation.index[rows], return_inverse=True)
+        kind = (2 * kind + any_domain) * len(levels) + level
+    _, chosen, of = np.unique(kind, return_index=True, return_inverse=True)
+    of_price, tau = moves.of_price[chosen], valuation.tau[rows]
+    vol_factor, vol_share = None, None
+    if moves.vol_factor is not None and np.isfinite(tau).any():
+        vol_factor, vol_share = _looked_up(moves.vol_factor, of_price, 1.0), np.ones(len(rows))
+        if moves.tenor is not None:
+            dated = np.isfinite(tau)
+            vol_share[dated] = moves.tenor.factor(tau[dated])
+    return SharedMoves(
+        move=_moves_of(valuation, rows[chosen], moves, of_price),
+        of=of,
+        vol_factor=vol_factor,
+        vol_share=vol_share,
+    )
+
+
+def _moves_of(valuation: Valuation, rows: IntArray, moves: Moves, of_price: IntArray) -> FloatArray:
+    """Return how the underlying of each valuation row moves, (n, S)."""
     terms = valuation.catalogue
     move = _looked_up(moves.price, of_price, 0.0)
     if moves.any_floor is not None:
@@ -74,21 +129,7 @@ def _revalue(valuation: Valuation, rows: IntArray, moves: Moves, of_price: IntAr
         move[absolute] *= np.maximum(np.abs(valuation.index[rows[absolute]]), floor)[:, None]
     if moves.told is not None:
         _put_differences(move, valuation, rows, moves, moves.told, of_price)
-    vol_factor = None
-    tau = valuation.tau[rows]
-    if moves.vol_factor is not None and np.isfinite(tau).any():
-        vol_factor = _looked_up(moves.vol_factor, of_price, 1.0)
-        if moves.tenor is not None:
-            dated = np.isfinite(tau)
-            scale = moves.tenor.factor(tau[dated])[:, None]
-            vol_factor[dated] = np.maximum(1.0 + (vol_factor[dated] - 1.0) * scale, 0.0)
-    before = valuation.unit_values(rows, np.zeros((len(rows), 1)))
-    after = valuation.unit_values(rows, move, vol_factor)
-    if (of_settle >= 0).any():
-        after *= 1.0 + _looked_up(moves.settle, of_settle, 0.0)
-    after -= before
-    after *= valuation.settle_fx[rows, None]
-    return after
+    return move
 
 
 def _put_differences(
