@@ -395,6 +395,18 @@ def test_a_pool_in_breach_is_told_the_way_back():
     assert told == {"below": pytest.approx(220 / 2.32, rel=1e-9), "above": None, "inside": True}
 
 
+@pytest.mark.parametrize(("quantity", "below", "above"), [(1, None, 100 / 0.84), (-1, 100 / 1.16, None)])
+def test_a_pool_with_a_balance_of_exactly_nothing_is_told_the_way_back(quantity, below, above):
+    # Neither money nor profit: what now is worth is exactly 0, which is no root. x - 100 = 0.16 x, 100 - x = 0.16 x.
+    world = alone({"BTC-PERP": quantity}, {"USD": 0}, market=market_of().with_(marks={}))
+    told = document(world.standing(RULES))["accounts"][0]["liquidation"]["BTC"]
+    assert told == {
+        "below": below and pytest.approx(below, rel=1e-9),
+        "above": above and pytest.approx(above, rel=1e-9),
+        "inside": True,
+    }
+
+
 def test_collateral_that_moves_too_is_counted_tier_by_tier_and_capped_by_place():
     # A short with coins of its own: the coins gain as the short loses, up to what their place may count.
     world = alone(

@@ -197,8 +197,9 @@ class Hypothetical:
     def healthy_by(self, pair: IntArray, move: FloatArray) -> FloatArray:
         """Return a number above 0 for the states that are healthy, 0 or below for those in breach, (states,).
 
-        margin_balance - maintenance where there is a balance; without one a pool is in breach whatever is asked of
-        it, and the number is the balance.
+        margin_balance - maintenance; with a balance below 0 a pool is in breach whatever is asked of it, and the
+        number is the balance. A balance of exactly 0, that of an account without money and without profit, is asked:
+        were it given as 0, a search would take it for a root.
         """
         figures = self.at_shifts(pair, self._one(pair, move), funded_only=True)
         return figures.excess
@@ -211,7 +212,7 @@ class Hypothetical:
     ) -> Figures:
         """Return the figures of the states (pair, what moves), each shape (states,); see `at`.
 
-        `funded_only` margins states with a margin balance above 0 alone; the requirements of the others are given as 0.
+        `funded_only` leaves out states with a margin balance below 0: their requirements are given as 0.
         """
         per_state = (np.diff(self.pools.leg_start) + np.diff(self.pools.balance_start))[pair] + 1
         bytes_a_state = self._rest.nbytes // max(1, len(self.pool))
@@ -239,7 +240,7 @@ class Hypothetical:
         portfolios, worth = self._portfolios(pair, shifts, amount)
         balance = self._rest_balance[pair] + margin_balance(worth, standing.rules)
         maintenance, initial = np.zeros(len(pair)), np.zeros(len(pair))
-        asked = np.flatnonzero(balance > 0.0) if funded_only else np.arange(len(pair))
+        asked = np.flatnonzero(balance >= 0.0) if funded_only else np.arange(len(pair))
         if len(asked) < len(pair):
             portfolios = portfolios.take(asked)
         if len(asked):
