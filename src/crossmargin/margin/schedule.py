@@ -58,7 +58,7 @@ def vol_limited(yesterday: float, target: float, rise: float, fall: float) -> fl
     The change of a requirement that scales with vol is limited alike; announced steps replace a jump.
     """
     for name, number in (("rise", rise), ("fall", fall)):
-        if not 0 <= number:
+        if not number >= 0:
             raise InvalidRules(name, str(number), "a fraction of 0 or more")
     return min(max(target, yesterday * (1.0 - fall)), yesterday * (1.0 + rise))
 
