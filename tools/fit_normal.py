@@ -9,11 +9,15 @@ solved by Newton's method in E; then each point moves to the extremum of its sig
 110 in the variable t of u = 2 t / (1 - t), which spreads the points as the function bends. The first guesses of the
 implied vol are least-squares fits in double precision.
 
+The polynomials are then taken apart into quartics (see `normal.quartic`), each the product of two pairs of conjugate
+roots, what is left of a lower degree, and the lowest coefficients, which stay as they are. Of all ways to pair the
+roots, the one is taken whose roundings add up to least.
+
 Needs mpmath beside the development environment: `pip install mpmath`, then `python tools/fit_normal.py`.
 """
 
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import mpmath as mp
 import numpy as np
@@ -95,6 +99,48 @@ def atanh_over_root(u: Number) -> Number:
     return mp.mpf(1) if u == 0 else mp.atanh(mp.sqrt(u)) / mp.sqrt(u)
 
 
+def taken_apart(c: list[Number], low: int, most: float) -> tuple[list[list[float]], list[list[float]]]:
+    """Return quartics [a, b, c, d] and the factors left of c (rising powers) without its `low` lowest terms.
+
+    Factors left are [sum, product] of y**2 + sum y + product, or [root] of y + root. Roundings are counted on 0 to
+    `most`.
+    """
+    roots = mp.polyroots(c[low:][::-1], maxsteps=500, extraprec=400)
+    pairs = [(-2 * r.real, abs(r) ** 2) for r in roots if r.imag > 0]
+    real = [[float(-r.real)] for r in roots if r.imag == 0]
+    at = [most * k / 100 for k in range(101)]
+    found = []
+    for order in permutations(range(len(pairs))):
+        chosen = [(order[k], order[k + 1]) for k in range(0, len(order) - 1, 2)]
+        if all(i < j for i, j in chosen) and chosen == sorted(chosen):
+            quartics = [_quartic(pairs[i], pairs[j]) for i, j in chosen]
+            left = [[float(x) for x in pairs[order[-1]]]] if len(pairs) % 2 else []
+            found.append((sum(max(_roundings(q, y) for y in at) for q in quartics), quartics, left))
+    _, quartics, left = min(found)
+    return quartics, left + real
+
+
+def _quartic(one: tuple[Number, Number], other: tuple[Number, Number]) -> list[float]:
+    """Return a, b, c, d of (z + y + c) z + d, z = y (y + a) + b, from two quadratics [sum, product]."""
+    c3, c2 = one[0] + other[0], one[1] + other[1] + one[0] * other[0]
+    c1, c0 = one[0] * other[1] + other[0] * one[1], one[1] * other[1]
+    a = (c3 - 1) / 2
+    both = c2 - a * (a + 1)
+    b = c1 - a * both
+    return [float(x) for x in (a, b, both - 2 * b, c0 - b * (both - b))]
+
+
+def _roundings(quartic: list[float], y: float) -> float:
+    """Return how many roundings, at most, the value of a quartic is off at y."""
+    a, b, c, d = quartic
+    inner = y + a
+    z = y * inner + b
+    off = abs(y * inner) + abs(z)
+    outer = z + (y + c)
+    value = outer * z + d
+    return ((off + abs(y + c) + abs(outer)) * abs(z) + off * abs(outer) + abs(value)) / abs(value)
+
+
 def tail_quantile_guess() -> tuple[np.ndarray, float]:
     """Fit z = u - (a + b u) / (1 + c u + d u**2), u = sqrt(-2 ln p), to N(-z) = p from 1e-17 to 1/2."""
     p = np.concatenate([np.linspace(0.5, 0.01, 400), np.logspace(-2, -17, 600)])
@@ -129,12 +175,18 @@ def main() -> None:
         "exp, |r| <= ln(2) / 2": (mp.exp, lambda t: half * (2 * t - 1), 11, 0),
         "atanh(z) / z in z**2, |z| <= 0.2": (atanh_over_root, lambda t: t * mp.mpf("0.0401"), 7, 0),
     }
+    apart: dict[str, list[tuple[str, int, float]]] = dict(
+        zip(fits, ([("p", 1, 6.0), ("q", 2, 6.0)], [("p", 2, 0.35)], [("p", 1, 0.04)]), strict=True)
+    )
     for name, (f, u_of, n, m) in fits.items():
         p, q, worst = remez(f, u_of, n, m)
         print(f"{name}: relative error {mp.nstr(worst, 3)}")
         print("  p", *(repr(float(c)) for c in p))
         if m:
             print("  q", *(repr(float(c)) for c in q))
+        for polynomial_of, low, most in apart[name]:
+            quartics, left = taken_apart(p if polynomial_of == "p" else q, low, most)
+            print(f"  {polynomial_of} without its {low} lowest terms: quartics", *quartics, "and", *left)
     for name, fit in (("normal quantile", tail_quantile_guess), ("Bachelier's y", bachelier_guess)):
         coefficients, worst_guess = fit()
         print(f"{name}: error {worst_guess:.1e}")

@@ -39,8 +39,8 @@ def test_the_mills_ratio_is_the_scaled_tail():
     theirs = math.sqrt(math.pi / 2) * erfcx(y / math.sqrt(2))
     assert relative_error([normal.mills_ratio(v) for v in y], theirs) < 1.6e-15
     pairs = [normal.mills_ratios(v, w) for v, w in zip(y, y[::-1], strict=True)]
-    assert relative_error([pair[0] for pair in pairs], theirs) < 1.5e-15
-    assert relative_error([pair[1] for pair in pairs], theirs[::-1]) < 1.6e-15
+    assert relative_error([pair[0] for pair in pairs], theirs) < 1.7e-15
+    assert relative_error([pair[1] for pair in pairs], theirs[::-1]) < 1.7e-15
     far = [normal.mills_ratio(v) for v in (1e3, 1e6, 1e13)]
     assert relative_error(far, np.array([1e-3 * (1 - 1e-6 + 3e-12), 1e-6 * (1 - 1e-12), 1e-13])) < 1e-12
     assert normal.mills_ratio(math.inf) == normal.mills_ratio(normal.FAR) > 0

@@ -32,11 +32,6 @@ class SharedMoves:
     """(n,) how much of a vol shock a contract takes: its vol is multiplied by 1 + share (vol_factor - 1), not below
     0. None: all of it."""
 
-    @classmethod
-    def own(cls, move: FloatArray, vol_factor: FloatArray | None = None) -> SharedMoves:
-        """Return moves (n, S) that no two contracts share."""
-        return cls(move=move, of=np.arange(len(move)), vol_factor=vol_factor)
-
     def take(self, contracts: IntArray) -> SharedMoves:
         """Return the moves of some of the contracts, from the same tables."""
         share = None if self.vol_share is None else self.vol_share[contracts]

@@ -99,8 +99,8 @@ def exp_parts(x: float) -> tuple[float, float]:
 @inlined
 def exp_near(r: float) -> float:
     """Return e**r for |r| <= ln(2) / 2: 1 + r + r**2 times a polynomial of degree 9; error 3e-18 and roundings."""
-    first = quartic(r, 7.0368894156163425, 94.235225923530721, -117.66174849683181, 3757.6154649728232)
-    second = quartic(r, -5.6568341371338528, 38.177538469562115, 5.693727857296849, 375.20290605932213)
+    first = quartic(r, 7.036889415616343, 94.23522592353076, -117.66174849683188, 3757.615464972828)
+    second = quartic(r, -5.656834137133853, 38.17753846956213, 5.69372785729681, 375.202906059322)
     third = fma(2.499427940201881e-08, r, 1.573475475009365e-07)
     value: float = fma(first * second * third, r * r, r) + 1.0
     return value
@@ -166,8 +166,8 @@ def log_parts(a: float, b: float) -> tuple[float, float]:
 def log_of(z: float, n: float) -> float:
     """Return 2 atanh(z) + n ln 2; atanh by a polynomial of degree 7 in the square of z (1.4e-17)."""
     u = z * z
-    first = quartic(u, -1.1439061314646177, 0.52752852787383402, 1.2688284998162318, 1.7144288209646189)
-    second = fma(u, u + 2.2782116267571908, 1.6268000322595398)
+    first = quartic(u, -1.1439061314646177, 0.5275285278738341, 1.2688284998162316, 1.7144288209646188)
+    second = fma(u, u + 2.278211626757191, 1.6268000322595397)
     twice = z + z
     near = fma(twice * (0.07697097614117353 * u), first * second, twice)
     logarithm: float = fma(n, LN2_HIGH, fma(n, LN2_LOW, near))
@@ -189,8 +189,8 @@ def mills_numerator(y: float) -> float:
     Numerator over denominator is within 1.9e-16 of the ratio up to 110, and within 1e-13 beyond. The lowest
     coefficients stand apart: near 0, where the tail is large, little of the roundings of the rest is left.
     """
-    first = quartic(y, 9.86181995046344, 56.538305328861796, -40.991320721341445, 503.66282284947704)
-    second = quartic(y, 2.11126240650575, -3.9786933863637155, 45.626548439577114, 499.0028717486589)
+    first = quartic(y, 9.861819950463444, 56.53830532886157, -40.99132072134095, 503.66282284946567)
+    second = quartic(y, 2.1112624065057464, -3.978693386363689, 45.62654843957708, 499.00287174865764)
     value: float = fma(first * second, 4.307729986363498e-06 * y, 1.2533141373155001)
     return value
 
@@ -198,8 +198,8 @@ def mills_numerator(y: float) -> float:
 @inlined
 def mills_denominator(y: float) -> float:
     """Return the denominator, of degree 10, that belongs to `mills_numerator`; 1 or more."""
-    first = quartic(y, 10.284669847848301, 64.36343047556946, -50.11159411379315, 735.5746043449531)
-    second = quartic(y, 1.6884125091031832, -9.519387224637734, 58.09020821661579, 832.9490200299049)
+    first = quartic(y, 10.284669847848296, 64.36343047556934, -50.11159411379304, 735.5746043449515)
+    second = quartic(y, 1.6884125091031872, -9.519387224637882, 58.090208216616126, 832.9490200299145)
     value: float = fma(fma(first * second, 4.307729986363897e-06 * y, 2.3818243037922437), y, 1.0)
     return value
 

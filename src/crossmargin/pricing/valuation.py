@@ -12,7 +12,7 @@ from crossmargin.errors import InvalidMarket, MissingPrice, some_of
 from crossmargin.instruments import KINDS, Catalogue
 from crossmargin.market import Market
 from crossmargin.pricing.bachelier import bachelier, bachelier_scenarios
-from crossmargin.pricing.black import black76
+from crossmargin.pricing.black import black76, black76_scenarios
 from crossmargin.pricing.cells import ANY, NOT_NEGATIVE, checked
 from crossmargin.pricing.implied import Unsolved, bachelier_implied_vol, implied_vol
 from crossmargin.pricing.moved import (
@@ -108,12 +108,47 @@ class Valuation:
         Forwards and marks keep their ratio to the index (domain `any`: their difference). `vol_factor` (n, S)
         multiplies the implied vol; None leaves it. Time stands still.
         """
+        instrument = self.instrument[rows]
+        terms = self.catalogue
+        option = terms.kind[instrument] == _OPTION
         value = np.empty(move.shape)
-        self.after(rows, SharedMoves.own(move, vol_factor)).fill(0, len(rows), value)
+        for any_domain in (False, True):
+            straight = np.flatnonzero(~option & (terms.any_domain[instrument] == any_domain))
+            price = _moved(self.mark[rows[straight], None], move[straight], any_domain)
+            size = terms.contract_size[instrument[straight], None]
+            inverse = terms.inverse[instrument[straight], None]
+            value[straight] = np.where(inverse, -size / np.where(inverse, price, 1.0), size * price)
+            optional = np.flatnonzero(option & (terms.any_domain[instrument] == any_domain))
+            if len(optional):
+                factor = None if vol_factor is None else vol_factor[optional]
+                value[optional] = self._option_values(rows[optional], move[optional], factor, any_domain)
         return value
 
+    def _option_values(
+        self, rows: IntArray, move: FloatArray, vol_factor: FloatArray | None, any_domain: bool
+    ) -> FloatArray:
+        instrument = self.instrument[rows]
+        terms = self.catalogue
+        forward = _moved(self.forward[rows, None], move, any_domain)
+        vol = self.iv[rows, None] * (np.ones_like(move) if vol_factor is None else vol_factor)
+        price = (bachelier_scenarios if any_domain else black76_scenarios)(
+            forward,
+            terms.strike[instrument],
+            vol,
+            self.tau[rows],
+            self.discount[rows],
+            terms.is_call[instrument],
+        )
+        in_coin = terms.inverse[instrument]
+        price[in_coin] /= forward[in_coin]
+        shifted = np.maximum(price + self.offset[rows, None], 0.0)
+        return np.asarray(terms.contract_size[instrument, None] * shifted, dtype=np.float64)
+
     def after(self, rows: IntArray, moves: SharedMoves) -> MovedValues:
-        """Return the values of `unit_values` ready to be filled in, for moves that contracts share."""
+        """Return what one contract of each row is worth after moves that contracts share, ready to be filled in.
+
+        As `unit_values`, to a few roundings: logarithms of prices are added rather than taken of moved prices.
+        """
         return MovedValues(self, rows, moves)
 
     def moved(
@@ -219,27 +254,8 @@ class MovedValues:
         first, last = np.searchsorted(self._bachelier, (low, high)).tolist()
         if first < last:
             at = self._bachelier[first:last]
-            out[at] = self._normal_values(self._rows[at], moves.take(at))
-
-    def _normal_values(self, rows: IntArray, moves: SharedMoves) -> FloatArray:
-        """Return the values of options on what may be negative."""
-        valuation, terms = self._valuation, self._valuation.catalogue
-        instrument = valuation.instrument[rows]
-        forward = valuation.forward[rows, None] + moves.move[moves.of]
-        factors = moves.factors()
-        vol = valuation.iv[rows, None] * (np.ones_like(forward) if factors is None else factors)
-        price = bachelier_scenarios(
-            forward,
-            terms.strike[instrument],
-            vol,
-            valuation.tau[rows],
-            valuation.discount[rows],
-            terms.is_call[instrument],
-        )
-        in_coin = terms.inverse[instrument]
-        price[in_coin] /= forward[in_coin]
-        shifted = np.maximum(price + valuation.offset[rows, None], 0.0)
-        return np.asarray(terms.contract_size[instrument, None] * shifted, dtype=np.float64)
+            part = moves.take(at)
+            out[at] = self._valuation._option_values(self._rows[at], part.move[part.of], part.factors(), True)
 
 
 def _tables(moves: SharedMoves, *, logs: bool) -> tuple[FloatArray, ...]:
