@@ -83,10 +83,8 @@ def test_the_collateral_of_an_isolated_position_is_looked_at_too():
 
 def test_in_a_pool_of_several_owners_what_any_of_them_issued_counts_nothing():
     book = book_of(("a", "acme", {}), ("b", "bob", {"ACME": 5, "COIN": 90}), pools=[Pool(id="p", accounts=("a", "b"))])
-    pools, _ = pools_of(book)
-    one = found_in(book)
+    one = found_in(book, members=(np.array([0]), np.array([1])))
     both = found_in(book, members=(np.array([0, 0]), np.array([0, 1])))
-    assert pools.owner.tolist() == [1]
     assert one[0, "ACME"] == (1.0, Reason.NONE)
     assert both[0, "ACME"] == (0.0, Reason.ISSUED_BY_OWNER)
 

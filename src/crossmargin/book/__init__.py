@@ -19,7 +19,7 @@ from crossmargin.book.book import (
     Position,
 )
 from crossmargin.book.columns import Accounts, Balances, Positions
-from crossmargin.book.pools import PoolMap, Pools, pools_of
+from crossmargin.book.pools import PoolMap, Pools, owner_numbers, pools_of
 
 __all__ = [
     "CREDIT_TIERS",
@@ -35,5 +35,6 @@ __all__ = [
     "Pools",
     "Position",
     "Positions",
+    "owner_numbers",
     "pools_of",
 ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from crossmargin.book.book import Book
+from crossmargin.book.columns import Accounts
 from crossmargin.instruments import KINDS
 from crossmargin.ragged import group_sums, owners, slices, starts
 from crossmargin.units import BoolArray, FloatArray, IntArray
@@ -27,7 +29,7 @@ class Pools:
     isolated: BoolArray
     """(pools,) True for an isolated position with its ring-fenced collateral."""
     owner: IntArray
-    """(pools,) number of the owner, equal for all pools of one owner."""
+    """(pools,) number of the owner, equal for all pools of one owner; see `owner_numbers`."""
     leg_start: IntArray
     leg_instrument: IntArray
     """(legs,) instrument number in the catalogue, rising within a pool."""
@@ -96,6 +98,30 @@ class PoolMap:
     """(pools,) how many accounts share it; 0 for isolated positions."""
 
 
+def owner_numbers(accounts: Accounts, groups: Mapping[str, str] | None = None) -> IntArray:
+    """Return the number of the owner of each account, (accounts,).
+
+    Owners who share a pool stand for each other, so they are one owner wherever their size counts, and so are owners
+    of one group of companies: `groups` has the group by the name of an owner. Names and order decide nothing.
+    """
+    known = groups or {}
+    names = [known.get(name, name) for name in accounts.owners] if known else accounts.owners
+    found, number = np.unique(np.asarray(names, dtype=object).astype(str), return_inverse=True)
+    member = np.flatnonzero(accounts.pool >= 0)
+    pool, party = accounts.pool[member], number[member]
+    label = np.arange(len(found))
+    while len(member):
+        least = np.full(int(pool.max()) + 1, len(found))
+        np.minimum.at(least, pool, label[party])
+        lower = label.copy()
+        np.minimum.at(lower, party, least[pool])
+        lower = lower[lower]
+        if np.array_equal(lower, label):
+            break
+        label = lower
+    return np.asarray(label[number], dtype=np.int64)
+
+
 def pools_of(book: Book) -> tuple[Pools, PoolMap]:
     """Return the pools of a book and where its rows went."""
     positions, balances, accounts = book.positions, book.balances, book.accounts
@@ -111,7 +137,7 @@ def pools_of(book: Book) -> tuple[Pools, PoolMap]:
     credit = np.zeros(count, dtype=np.int64)
     np.maximum.at(credit, of_account, accounts.credit)
     credit[cross:] = accounts.credit[positions.account[isolated_rows]]
-    _, owner_number = np.unique(np.asarray(accounts.owners, dtype=object).astype(str), return_inverse=True)
+    owner_number = owner_numbers(accounts)
     owner = np.zeros(count, dtype=np.int64)
     owner[of_account] = owner_number
     owner[cross:] = owner_number[positions.account[isolated_rows]]

@@ -8,7 +8,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from crossmargin.book import Book, Location, PoolMap, Pools, pools_of
+from crossmargin.book import Book, Location, PoolMap, Pools, owner_numbers, pools_of
 from crossmargin.collateral import Counted, count_collateral
 from crossmargin.errors import NotMargined, some_of
 from crossmargin.instruments import KINDS, Asset, Catalogue
@@ -141,7 +141,7 @@ def stood(
         assets=assets,
         holders=lambda instrument, asset: book.holders(instrument=instrument, asset=asset),
     )
-    pools, where = pooled
+    pools, where = _owned_together(book, *pooled, rules)
     weight = collateral_weights(book, pools, where, rules)
     portfolios, counted = portfolios_of(
         pools,
@@ -196,9 +196,26 @@ def collateral_weights(book: Book, pools: Pools, where: PoolMap, rules: Rules) -
     alone = np.flatnonzero(pools.isolated)
     members = (
         np.concatenate((where.of_account, alone)),
-        np.concatenate((owner, pools.owner[alone])),
+        np.concatenate((owner, owner[_isolated_accounts(book)])),
     )
     return wrong_way.of(pools, book.catalogue, names.tolist(), members).multiplier
+
+
+def _isolated_accounts(book: Book) -> IntArray:
+    """Return the account of each isolated position, in the order of their pools."""
+    return book.positions.account[book.positions.isolated]
+
+
+def _owned_together(book: Book, pools: Pools, where: PoolMap, rules: Rules) -> tuple[Pools, PoolMap]:
+    """Return the pools with companies of one group as one owner, where the rule book knows any."""
+    groups = rules.haircuts.wrong_way.groups if rules.haircuts.wrong_way is not None else {}
+    if not groups:
+        return pools, where
+    number = owner_numbers(book.accounts, groups)
+    owner = np.zeros(pools.count, dtype=np.int64)
+    owner[where.of_account] = number
+    owner[np.flatnonzero(pools.isolated)] = number[_isolated_accounts(book)]
+    return replace(pools, owner=owner), where
 
 
 def _orders(book: Book, pools: Pools, where: PoolMap, rules: Rules, currency: str) -> OpenOrders:
