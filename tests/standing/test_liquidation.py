@@ -373,6 +373,27 @@ def test_oil_liquidates_through_zero_at_the_price_the_straight_line_says(index, 
     assert price == pytest.approx(root, rel=1e-9, abs=1e-9)
 
 
+@given(st.integers(-400, 400).filter(lambda index: abs(index) > 20), decimals(10, 40))
+def test_a_hedged_pool_in_breach_is_told_the_nearer_end_of_the_stretch_around_zero_where_it_is_healthy(index, cash):
+    # 10 long and 10 short at 10% of |price|: MM = 2 |x| against the cash, whatever way the price came.
+    terms = {"underlying": "OIL", "quote": "USD", "price_domain": "any"}
+    one, other = (Future(symbol=name, expiry=date, **terms) for name, date in (("NEAR", MONTH), ("FAR", QUARTER)))
+    marks = {"NEAR": Mark(price=float(index)), "FAR": Mark(price=float(index))}
+    flat = rules_of(Brackets(tiers_by_class={"other": Tiers.flat(maintenance_rate=0.1, initial_rate=0.1)}))
+    world = alone(
+        {"NEAR": 10, "FAR": -10},
+        {"USD": cash},
+        market=Market(time=TIME, prices={"OIL": float(index)}, marks=marks),
+        instruments=(one, other),
+    )
+    _, below, above, inside, _ = only(world.standing(flat), "OIL")
+    assert inside
+    root = pytest.approx(cash / 2 if index > 0 else -cash / 2, rel=1e-9)
+    back, onward = (below, above) if index > 0 else (above, below)
+    assert back == root
+    assert isnan(onward)
+
+
 @pytest.mark.parametrize(("quantity", "below", "above"), [(1, None, 100.0), (-1, 100.0, None)])
 def test_a_pool_exactly_at_its_level_is_inside_and_its_way_back_starts_here(quantity, below, above):
     # A range of a quarter of 100, free of rounding: MM = 25 = cash.

@@ -242,7 +242,8 @@ class Scan:
         left, right = high - inverse_phi * (high - low), low + inverse_phi * (high - low)
         at_left = sign * self.excess(which, left)
         at_right = sign * self.excess(which, right)
-        extra = [(which, left, sign * at_left), (which, right, sign * at_right)]
+        # Copies: the search below moves left and right in place.
+        extra = [(which, left.copy(), sign * at_left), (which, right.copy(), sign * at_right)]
         for _ in range(_DIP_STEPS):
             # One that has changed side needs no lowest point, only the change.
             open_ = np.flatnonzero((np.minimum(at_left, at_right) > 0) & (high - low > 1e-12))
