@@ -322,6 +322,12 @@ def test_members_that_owe_and_own_one_asset_owe_it_net():
     assert book.standing(RULES).maintenance_margin[0] == pytest.approx(0.3 * 60 * 100)
 
 
+def test_what_members_owe_of_one_asset_is_one_term():
+    accounts = tuple(Account(id=name, balances=[Balance(asset="XYZ", amount=-100)]) for name in "abc")
+    book = world((C100, 0, 4.0)).but(accounts=accounts, pools=(Pool(id="p", accounts=tuple("abc")),))
+    assert book.standing(RULES).requirement.terms.of_pool(0) == [("short XYZ", pytest.approx(9000))]
+
+
 def test_the_shipped_book_asks_half_of_bought_shares_at_first_and_a_quarter_then():
     standing = world(shares=100, cash=-5000).standing(load("strategy"))
     assert standing.margin_balance[0] == pytest.approx(7500 - 5000)

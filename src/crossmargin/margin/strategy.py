@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
+from math import fsum, isfinite
 
 import numpy as np
 from numba import njit
@@ -346,9 +346,11 @@ class Strategy(WholePoolModel):
                 at = np.flatnonzero((pools.balance_pool == pool) & (pools.balance_asset == legs.shares_asset[group]))
                 balance_share[at] -= by_shares * pools.balance_amount[at] / legs.shares[group]
         assets = portfolios.valuation.catalogue.assets
+        short: dict[tuple[int, str], list[float]] = {}
         for row in np.flatnonzero(maintenance).tolist():
             name = f"short {assets[int(pools.balance_asset[row])].symbol}"
-            rows.append((int(pools.balance_pool[row]), name, float(maintenance[row])))
+            short.setdefault((int(pools.balance_pool[row]), name), []).append(float(maintenance[row]))
+        rows += [(pool, name, fsum(amounts)) for (pool, name), amounts in short.items()]
         terms = _terms(rows)
         return PoolCharges(
             terms=terms,
