@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from crossmargin.instruments import KINDS
+from crossmargin.margin.model import shared_exactly
 from crossmargin.ragged import group_sums
 from crossmargin.standing.greeks import greeks
 from crossmargin.standing.isolation import isolated_margins
@@ -17,6 +18,8 @@ from crossmargin.standing.withdrawal import withdrawable
 from crossmargin.units import FloatArray, iso
 
 _SPOT, _OPTION = KINDS.index("spot"), KINDS.index("option")
+
+_NOTHING = np.zeros(0, dtype=np.int64)
 
 Document = dict[str, Any]
 
@@ -44,6 +47,7 @@ class _Writer:
         self.isolated_margin = isolated_margins(standing)
         self.position_start = np.searchsorted(book.positions.account, np.arange(len(book.accounts) + 1))
         self.balance_start = np.searchsorted(book.balances.account, np.arange(len(book.accounts) + 1))
+        self._shares()
         self._position_columns()
         self._balance_columns()
         self._own_columns()
@@ -66,7 +70,7 @@ class _Writer:
 
     def _position_columns(self) -> None:
         standing, positions = self.standing, self.standing.book.positions
-        valuation, where = standing.valuation, standing.where
+        valuation = standing.valuation
         instrument = positions.instrument
         settle_fx = valuation.settle_fx[instrument]
         self.position_pnl = (
@@ -74,14 +78,6 @@ class _Writer:
             - positions.entry_value
         ) * settle_fx
         self.position_notional = valuation.notional(instrument, positions.quantity)
-        leg = where.leg_of_position
-        known = np.flatnonzero((leg >= 0) & ~positions.isolated)
-        net = standing.pools.leg_quantity[leg[known]]
-        rows = np.bincount(leg[known])[leg[known]]
-        # A leg that is flat still has what was made on it; members who cancel each other share that evenly.
-        part = np.where(net != 0.0, positions.quantity[known] / np.where(net == 0.0, 1.0, net), 1.0 / rows)
-        self.position_share = np.zeros(len(leg))
-        self.position_share[known] = part * standing.requirement.leg_share[leg[known]]
         columns = {
             "instrument": instrument,
             "quantity": positions.quantity,
@@ -94,15 +90,34 @@ class _Writer:
         }
         self.position_rows = {name: column.tolist() for name, column in columns.items()}
 
+    def _shares(self) -> None:
+        """What each position and balance row has of its pool's maintenance margin; they add up to it exactly."""
+        standing, where = self.standing, self.standing.where
+        positions, balances = standing.book.positions, standing.book.balances
+        leg, row = where.leg_of_position, where.balance_of_row
+        known = np.flatnonzero((leg >= 0) & ~positions.isolated)
+        net = standing.pools.leg_quantity[leg[known]]
+        rows = np.bincount(leg[known])[leg[known]]
+        # A leg that is flat still has what was made on it; members who cancel each other share that evenly.
+        part = np.where(net != 0.0, positions.quantity[known] / np.where(net == 0.0, 1.0, net), 1.0 / rows)
+        final = np.flatnonzero(row >= 0)
+        self.position_share, self.balance_share = np.zeros(len(leg)), np.zeros(len(row))
+        # Splitting a leg over members rounds.
+        self.position_share[known], self.balance_share[final] = shared_exactly(
+            standing.maintenance_margin,
+            where.of_position[known],
+            part * standing.requirement.leg_share[leg[known]],
+            where.of_account[balances.account[final]],
+            standing.requirement.balance_share[row[final]],
+        )
+
     def _balance_columns(self) -> None:
         standing, balances = self.standing, self.standing.book.balances
         row = standing.where.balance_of_row
         final = row >= 0
         self.balance_price = standing.valuation.fx[balances.asset]
-        counted, share = balances.amount.copy(), np.zeros(len(row))
+        counted = balances.amount.copy()
         counted[final] = standing.counted.counted[row[final]]
-        share[final] = standing.requirement.balance_share[row[final]]
-        self.balance_share = share
         self.balance_value = np.where(final, balances.amount * self.balance_price, 0.0)
         owned = final & (balances.amount > 0)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -133,8 +148,8 @@ class _Writer:
         pool = standing.where.of_account
         whole = standing.maintenance_margin[pool]
         self.own_maintenance = share
-        with np.errstate(divide="ignore", invalid="ignore"):
-            part = np.where(whole > 0, share / whole, 0.0)
+        # Where nothing has to be maintained (orders alone, collateral that counts for maintenance only): evenly.
+        part = np.divide(share, whole, out=1.0 / standing.where.members[pool], where=whole > 0)
         self.own_initial = part * standing.initial_margin[pool]
 
     # --- documents
@@ -355,7 +370,17 @@ class _Writer:
         else:
             parts += requirement.above_maintenance.of_pool(pool)
         parts.append(("collateral that counts for maintenance margin only", float(standing.worth.initial_only[pool])))
-        return [{"name": name, "amount": amount} for name, amount in parts if amount]
+        parts = [part for part in parts if part[1]]
+        # Parts are differences of rounded totals: what they lose is put on the largest, so they add up.
+        amounts, _ = shared_exactly(
+            standing.initial_margin[[pool]],
+            np.zeros(len(parts), dtype=np.int64),
+            np.array([amount for _, amount in parts], dtype=np.float64),
+            _NOTHING,
+            np.zeros(0),
+        )
+        names = [name for name, _ in parts]
+        return [{"name": name, "amount": amount} for name, amount in zip(names, amounts.tolist(), strict=True)]
 
     def _share(self, amount: float) -> list[Document]:
         return [{"name": "share of the pool", "amount": amount}] if amount else []
