@@ -164,9 +164,14 @@ def test_collateral_of_several_assets_adds_up_and_a_debt_counts_in_full(answer):
     assert answer("haircut_collateral_usd", assets=[]) == 0
 
 
+def test_one_asset_may_stand_in_several_rows_and_money_be_worth_less_than_one(answer):
+    rows = [["BTC", 1, 100, 0.1], ["BTC", 2, 100, 0.2], ["BTC", -1, 100, 0.1], ["USD", 100, 0.99, 0]]
+    assert answer("haircut_collateral_usd", assets=rows) == pytest.approx(90 + 160 - 100 + 99)
+
+
 @pytest.mark.parametrize("row", [["BCH", 1, 300], ["BCH", 1, 300, 0.05, 1], [1, 2, 3, 4], ["BCH", 1, 300, 1.2]])
 def test_a_row_of_collateral_that_cannot_be_is_refused(answer, row):
-    with pytest.raises(ValueError, match=r"inputs.assets\[0\]|asset BCH, haircut"):
+    with pytest.raises(ValueError, match=r"inputs.assets\[0\]|asset BCH#0, haircut"):
         answer("haircut_collateral_usd", assets=[row])
 
 

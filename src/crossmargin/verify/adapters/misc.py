@@ -52,10 +52,12 @@ def _haircut_collateral_usd(inputs: Inputs) -> object:
     for k, (_, row) in enumerate(rows):
         if len(row) != ROW_NUMBERS:
             raise InputError(f"inputs.assets[{k}]", f"{len(row)} numbers", "a quantity, a price and a haircut")
-    account = Account(id="one", balances=[Balance(asset=name, amount=quantity) for name, (quantity, _, _) in rows])
-    assets = [Asset(symbol=name, haircut=((inf, haircut),)) for name, (_, _, haircut) in rows]
+    # A name may stand in several rows, each at its own haircut, so every row is an asset of its own.
+    held = [(f"{name}#{k}", quantity, price, cut) for k, (name, (quantity, price, cut)) in enumerate(rows)]
+    account = Account(id="one", balances=[Balance(asset=name, amount=quantity) for name, quantity, _, _ in held])
+    assets = [Asset(symbol=name, haircut=((inf, cut),)) for name, _, _, cut in held]
     book = Book.of([account], assets=assets)
-    market = Market(time=TIME, fx={name: price for name, (_, price, _) in rows})
+    market = Market(time=TIME, fx={name: price for name, _, price, _ in held})
     needed = np.ones(len(book.catalogue.assets), dtype=np.bool_)
     valuation = value(market, book.catalogue, assets=needed)
     pools, _ = pools_of(book)
