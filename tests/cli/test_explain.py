@@ -175,3 +175,12 @@ def test_an_order_that_cannot_be_is_refused(crossmargin, arguments):
     ran = crossmargin("explain", "iris", "demo", *arguments)
     assert (ran.code, ran.out) == (REFUSED, "")
     assert ran.err.startswith("error: ")
+
+
+def test_collateral_that_takes_its_risk_along_may_go_beyond_what_is_available(explained, small_book):
+    book = small_book(balances={"BTC": 10}, positions=[{"symbol": "BTC-PERP", "quantity": 1}])
+    (entry,) = explained("alice", book, "--json").document["accounts"]
+    assert entry["withdrawable"] > entry["available"] > 0
+    text = explained("alice", book).out
+    assert "of it can be withdrawn" not in text
+    assert f"collateral worth {entry['withdrawable']:,.0f} can be withdrawn, for its own risk goes with it" in text

@@ -211,6 +211,14 @@ def _holder(row: Entry, entry: Entry, name: str) -> str:
     return f"{name} of {row['account']}" if "accounts" in entry else name
 
 
+def _can_go(entry: Entry, digits: int) -> str:
+    """Return what can be withdrawn; more than is available where collateral that goes takes its own risk along."""
+    amount = money(entry["withdrawable"], digits)
+    if entry["withdrawable"] <= entry["available"]:
+        return f"{amount} of it can be withdrawn"
+    return f"collateral worth {amount} can be withdrawn, for its own risk goes with it"
+
+
 def _difference(entry: Entry, document: Entry, digits: int) -> Text:
     from rich.text import Text
 
@@ -224,7 +232,7 @@ def _difference(entry: Entry, document: Entry, digits: int) -> Text:
         text.append(f"{money(entry['shortfall_initial'], digits)} {currency} short of initial margin", "yellow")
     else:
         text.append(f"{money(entry['available'], digits)} {currency} available", style="green")
-        text.append(f", {money(entry['withdrawable'], digits)} of it can be withdrawn")
+        text.append(f", {_can_go(entry, digits)}")
     text.append(
         f"; initial margin is {percent(entry['utilization'])} of the margin balance"
         if entry["utilization"] is not None
