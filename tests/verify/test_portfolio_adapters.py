@@ -77,3 +77,15 @@ def test_coins_of_one_group_are_margined_as_one(case):
     found = case("portfolio_margin", **book).got
     large = {name: amount for name, amount in found["terms"].items() if abs(amount) > 1e-9}
     assert large.keys() == {"liquidity T", "liquidity ST"}
+
+
+@pytest.mark.parametrize(
+    ("contracts", "symbol", "told"),
+    [
+        ({"A": {"mark": 100, "profit": [-1, 1]}}, "B", r"inputs.orders\[0\].symbol: found 'B'; allowed: A"),
+        ({}, "A", r"inputs.contracts: found nothing; allowed: one contract at least"),
+    ],
+)
+def test_orders_are_in_contracts_of_the_case(case, contracts, symbol, told):
+    orders = [{"symbol": symbol, "quantity": 1, "limit": 100}]
+    assert re.search(told, case("portfolio_orders", contracts=contracts, orders=orders).error)

@@ -132,6 +132,19 @@ def licensed_model(monkeypatch):
     return {**CASE, "model": "licensed", "inputs": {"x": 2}, "expected": 6}
 
 
+def test_a_fault_in_one_model_fails_its_case_and_does_not_stop_the_others(monkeypatch, tmp_path):
+    registry.models()
+
+    def answer(inputs):
+        return {}["missing"]
+
+    broken = registry.Adapter(model="broken", reads=(), calls="", note="", answer=answer)
+    monkeypatch.setitem(registry._adapters, "broken", broken)
+    report = run([file_of(tmp_path, {**CASE, "id": "b", "model": "broken", "inputs": {}}, CASE)])
+    assert [case.passed for case in report.cases] == [False, True]
+    assert report.cases[0].error == "a fault of crossmargin, not of the case: KeyError: 'missing'"
+
+
 def test_a_case_without_its_licensed_parameters_is_not_run_and_counted_apart(licensed_model, tmp_path):
     report = run([file_of(tmp_path, licensed_model)])
     assert (report.cases[0].passed, report.cases[0].not_run) == (None, True)

@@ -153,6 +153,9 @@ def _run(case: Case, parameters: Path | None) -> CaseResult:
         return result(None, str(reason), not_run=True)
     except (CrossmarginError, ValueError, ZeroDivisionError, OverflowError) as error:
         return result(False, str(error))
+    except Exception as error:
+        # A fault in one model is told with its case and does not stop the others.
+        return result(False, f"a fault of crossmargin, not of the case: {type(error).__name__}: {error}")
     if unread := list(inputs.unread()):
         return result(False, f"input keys that {case.model} does not read: {', '.join(unread)}")
     if case.expected is ABSENT:

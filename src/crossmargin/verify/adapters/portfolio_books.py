@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import numpy as np
@@ -114,12 +115,13 @@ def _positions(inputs: Inputs, key: str) -> list[Position]:
     return found
 
 
-def _orders(inputs: Inputs) -> list[Order]:
+def _orders(inputs: Inputs, symbols: Sequence[str] = ()) -> list[Order]:
+    """Return the orders of a case, each in one of `symbols` where they are given."""
     rows = inputs.inners("orders", [])
     return [
         Order(
             account="one",
-            symbol=row.text("symbol"),
+            symbol=row.text("symbol", among=symbols),
             quantity=row.number("quantity"),
             limit=row.number("limit"),
             reduce_only=row.flag("reduce_only", False),
@@ -241,10 +243,14 @@ def _portfolio_minimum(inputs: Inputs) -> object:
 def _portfolio_orders(inputs: Inputs) -> object:
     contracts = inputs.inner("contracts")
     rows = {symbol: contracts.inner(symbol) for symbol in sorted(contracts.values)}
+    if not rows:
+        raise InputError("inputs.contracts", "nothing", "one contract at least")
     instruments = [Perpetual(symbol=symbol, underlying=symbol, quote="USD") for symbol in rows]
     market = Market(time=TIME, prices={symbol: row.number("mark") for symbol, row in rows.items()})
     catalogue = Book.of([Account(id="one")], instruments).catalogue
-    orders = OpenOrders.of(_orders(inputs), catalogue, account={"one": 0}, pool_of_account=np.zeros(1, dtype=np.int64))
+    orders = OpenOrders.of(
+        _orders(inputs, tuple(rows)), catalogue, account={"one": 0}, pool_of_account=np.zeros(1, dtype=np.int64)
+    )
     pnl = np.array([rows[i.symbol].numbers("profit") for i in catalogue.instruments], dtype=np.float64)
     scenarios = pnl.shape[1]
     nothing = np.full(len(catalogue.assets), -1, dtype=np.int64)
