@@ -11,7 +11,10 @@ from tests.portfolio_worlds import HOUSE, standing_of, worlds_and_orders
 from tests.strategies import World, market_of
 
 
-def told(*accounts, orders=(), pools=(Pool(id="p", accounts=("a", "b")),)):
+POOLS = (Pool(id="p", accounts=("a", "b")),)
+
+
+def told(*accounts, orders=(), pools=POOLS):
     return document(standing_of(World(accounts=accounts, market=market_of(), pools=pools), HOUSE, orders))
 
 

@@ -96,8 +96,8 @@ COMMON = (
         key="company_group",
         kind=by_name(Name("a group of companies"), "owner or issuer"),
         unit="name of a group of companies",
-        meaning="Which owners and issuers belong together: what one has issued is no collateral of another, and in thin "
-        "markets they are as large as all of them. Left out: each is its own.",
+        meaning="Which owners and issuers belong together: what one has issued is no collateral of another, and in "
+        "thin markets they are as large as all of them. Left out: each is its own.",
         required=False,
     ),
 )
