@@ -10,7 +10,6 @@ from crossmargin.standing import document
 from tests.portfolio_worlds import HOUSE, standing_of, worlds_and_orders
 from tests.strategies import World, market_of
 
-
 POOLS = (Pool(id="p", accounts=("a", "b")),)
 
 
