@@ -106,6 +106,12 @@ def test_initial_and_maintenance_margin_do_not_depend_on_the_side(answer, q, sid
     assert found == pytest.approx({"im": 1000, "mm": 400, "available": 4000})
 
 
+def test_a_position_may_owe_more_than_it_was_opened_with_or_than_there_is(answer):
+    found = answer("linear_im_mm", q=20, ep=1000, leverage=100, mmr=0.02, balance=150)
+    assert found == pytest.approx({"im": 200, "mm": 400, "available": -50})
+    assert answer("linear_im_mm", q=20, ep=1000, leverage=0.5, mmr=0)["mm"] == 0
+
+
 def test_a_bracket_may_be_the_first(answer):
     assert answer("bracket_maintenance_amount", floor=0, mmr=0.004) == 0
 

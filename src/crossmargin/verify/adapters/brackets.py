@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from crossmargin.instruments import instrument_of
-from crossmargin.margin import Brackets, FutureRates, OptionRates, StandardOption, Tiers, next_amount
+from crossmargin.margin import Brackets, FutureRates, OptionRates, StandardOption, Tiers, isolated, next_amount
 from crossmargin.market import Mark, Market, VolSlice, VolSurface
-from crossmargin.standing import document
 from crossmargin.verify.adapters.position import EXPIRY, EXPIRY_DAY, TIME, margins, one_account
 from crossmargin.verify.inputs import Inputs
 from crossmargin.verify.registry import adapter
@@ -45,28 +44,18 @@ def _bracket_maintenance_amount_ladder(inputs: Inputs) -> object:
 @adapter(
     "linear_im_mm",
     reads="side? q ep leverage mmr balance?",
-    calls="margin.Brackets, standing.document",
-    note="One bracket at 1 / leverage and mmr, marked at entry. Gives {im, mm, available}; balance is that of the"
-    " source's example, 10,000, where absent.",
+    calls="margin.isolated.linear_entry_margin, margin.isolated.linear_maintenance, margin.isolated.cross_margin",
+    note="At entry. Gives {im, mm, available}: available is what im leaves of the balance, below 0 where it is too"
+    " little; balance is that of the source's example, 10,000, where absent.",
 )
 def _linear_im_mm(inputs: Inputs) -> object:
-    initial_rate = 1.0 / inputs.number("leverage", above=0)
-    tiers = Tiers.flat(maintenance_rate=inputs.number("mmr"), initial_rate=initial_rate)
-    price, quantity = inputs.number("ep", above=0), inputs.number("q") * inputs.number("side", 1.0)
-    contract = instrument_of("perpetual", symbol="PERP", underlying="COIN", quote="USD")
-    standing = one_account(
-        Brackets(tiers_by_class={"other": tiers}),
-        contract,
-        quantity,
-        Market(time=TIME, prices={"COIN": price}),
-        entry_price=price,
-        balance=inputs.number("balance", EXAMPLE_BALANCE),
-    )
-    account = document(standing)["accounts"][0]
+    inputs.number("side", 1.0)
+    size, entry = abs(inputs.number("q")), inputs.number("ep", above=0)
+    initial = isolated.linear_entry_margin(size=size, entry=entry, leverage=inputs.number("leverage", above=0))
     return {
-        "im": account["initial_margin"],
-        "mm": account["maintenance_margin"],
-        "available": account["available"],
+        "im": initial,
+        "mm": isolated.linear_maintenance(size=size, price=entry, rate=inputs.number("mmr")),
+        "available": isolated.cross_margin(inputs.number("balance", EXAMPLE_BALANCE), reserved=initial),
     }
 
 
