@@ -1,6 +1,6 @@
 """Joint scenarios of a market: history or the reference set, the stressed set, and the report."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 import pytest
@@ -101,6 +101,29 @@ def test_a_history_that_is_no_use_is_said_not_to_be_used(history, why):
     assert len(report.notes) == 1
     assert why in report.notes[0]
     assert "reference set" in report.notes[0]
+
+
+def test_days_after_the_market_s_own_are_not_used_and_said_so():
+    history = history_of(400, BTC=walk(1, 400))
+    day = history.days[-30]
+    market = Market(time=datetime.combine(day, time(8), UTC), currency="USD", prices={"BTC": 100.0}, history=history)
+    known = Market(
+        time=market.time, currency="USD", prices={"BTC": 100.0}, history=history.before(day + timedelta(days=1))
+    )
+    catalogue = Catalogue.of([Perpetual(symbol="BTC-PERP", underlying="BTC", quote="USD", asset_class="crypto")])
+    one, other = (joint_scenarios(MarketFacts.of(value(m, catalogue)), PARAMETERS) for m in (market, known))
+    np.testing.assert_array_equal(one.ordinary.move, other.ordinary.move)
+    assert one.report.notes == (
+        f"market.history: 29 day(s) after the market's own, from {history.days[-29]} on, are not used",
+    )
+    # A close of the day itself may be there: at the end of that day it will be known.
+    assert other.report.notes == ()
+
+
+def test_closes_that_never_change_are_told_pegs_apart():
+    history = history_of(BTC=walk(1), GOLD=np.full(900, 7.0), USDC=np.full(900, 1.0))
+    _, _, report = joint_scenarios(facts(history, BTC="crypto", GOLD="metals", USDC="stablecoin"), PARAMETERS)
+    assert report.notes == ("history of GOLD: closes that never change, so no ordinary scenario moves it",)
 
 
 def test_250_days_are_enough():

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crossmargin.errors import InvalidMarket
+from crossmargin.errors import InvalidMarket, some_of
 from crossmargin.instruments import ASSET_CLASSES
 from crossmargin.market import History
 from crossmargin.pricing import Valuation
@@ -84,6 +84,8 @@ class MarketFacts:
     """Price of each now; NaN where unknown."""
     vol_annual: Mapping[str, float]
     """The book's."""
+    too_late: tuple[date, ...] = ()
+    """Days of the market's history after its own: not known yet, so not used."""
 
     @classmethod
     def of(cls, valuation: Valuation) -> MarketFacts:
@@ -114,6 +116,7 @@ class MarketFacts:
             any_domain=tuple(a in absolute for a in numbers),
             index=tuple(index.get(asset.symbol, np.nan) for asset in assets),
             vol_annual=market.vol_annual,
+            too_late=() if market.history is None else _after(market.history, market.time.date()),
         )
 
 
@@ -156,6 +159,12 @@ def _until(history: History, day: date) -> History:
     return history.before(day)
 
 
+@lru_cache(maxsize=16)
+def _after(history: History, day: date) -> tuple[date, ...]:
+    """Return the days of a history after `day`, which a market of that day cannot know."""
+    return tuple(later for later in history.days if later > day)
+
+
 def joint_scenarios(market: Valuation | MarketFacts, parameters: JointParameters) -> JointScenarios:
     """Return the scenario sets H and S of a market, and where they come from.
 
@@ -185,7 +194,29 @@ def joint_scenarios(market: Valuation | MarketFacts, parameters: JointParameters
     bad = _stressed(
         parameters, *aligned, tuple(None if index is None or np.isnan(index) else index for index in priced)
     )
-    return JointScenarios(ordinary=ordinary, stressed=bad, report=replace(report, stressed=len(bad)))
+    notes = (*report.notes, *_motionless(facts, ordinary), *_too_late(facts.too_late))
+    return JointScenarios(ordinary=ordinary, stressed=bad, report=replace(report, stressed=len(bad), notes=notes))
+
+
+def _motionless(facts: MarketFacts, ordinary: ScenarioSet) -> tuple[str, ...]:
+    """Return a note on names, pegs apart, that no scenario of history moves: their closes were carried, not made."""
+    if ordinary.source != "history":
+        return ()
+    still = [
+        name
+        for name, asset_class, moves in zip(facts.names, facts.classes, ordinary.move, strict=True)
+        if asset_class != "stablecoin" and not moves.any()
+    ]
+    return (
+        (f"history of {some_of(still)}: closes that never change, so no ordinary scenario moves it",) if still else ()
+    )
+
+
+def _too_late(days: tuple[date, ...]) -> tuple[str, ...]:
+    """Return a note on closes of days after the market's own."""
+    if not days:
+        return ()
+    return (f"market.history: {len(days)} day(s) after the market's own, from {days[0]} on, are not used",)
 
 
 def _price_scale(facts: MarketFacts, parameters: JointParameters, k: int) -> float:
