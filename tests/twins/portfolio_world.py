@@ -93,13 +93,15 @@ class World:
     # --- who owns what
 
     def _owners(self):
-        account = {a.id: a.owner or a.id for a in self.world.accounts}
-        found = []
-        for pool in self.pools:
-            grouped = [p for p in self.world.pools if p.id == pool.name]
-            # Of several owners the last by account is the one the pool is counted with.
-            found.append(account[max(grouped[0].accounts) if grouped else pool.name.split(" ")[0]])
-        return found
+        """Return the owner of each pool: owners who share a pool stand for each other, so they are one."""
+        party = {a.id: {a.owner or a.id} for a in self.world.accounts}
+        for pool in self.world.pools:
+            together = set().union(*(party[a] for a in pool.accounts))
+            party = {a: party[a] | together if party[a] & together else party[a] for a in party}
+            # What was one before the pool joined it to others is one with them too.
+            party = {a: set().union(*(q for q in party.values() if q & party[a])) for a in party}
+        first = {p.id: p.accounts[0] for p in self.world.pools}
+        return [min(party[first.get(pool.name) or pool.name.split(" ")[0]]) for pool in self.pools]
 
     def sizes(self, p):
         """Return the sizes of the owner of pool `p`."""
