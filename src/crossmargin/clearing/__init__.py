@@ -1,0 +1,62 @@
+"""The clearing house: one deterministic machine that stands between buyers and sellers and keeps everyone's money.
+
+    decide -> write down -> apply -> answer         sequencer.House; machine.decide and machine.apply
+
+Here: the ledger and positions in whole units, every command and event, the journal's records and its Protocol, the
+state and how it is rebuilt. A topic is a file: its commands, its events, what it decides and what it applies. Never
+here: clocks, randomness, files, threads, floats in what is kept; where records are stored (`storage`), matching
+(a venue's job), what a portfolio needs (`standing`).
+
+Conventions. Money is whole minor units of an asset, lots and ticks are whole, times are nanoseconds since 1970 UTC.
+Commands name things as people do, events by number. What an account receives is rounded down, the rest goes to the
+rounding account in the same event. A no has a name (`Reason`); an exception is a fault, and the house stops.
+"""
+
+from crossmargin.clearing.journal import (
+    GENESIS,
+    KEY_LENGTH_MAX,
+    Journal,
+    JournalCorrupt,
+    JournalFailed,
+    Record,
+    Snapshot,
+    chained,
+    check_chain,
+    record_hash,
+)
+from crossmargin.clearing.machine import Command, Event, command_types, event_types
+from crossmargin.clearing.money import Deposit
+from crossmargin.clearing.parties import ListInstrument, OpenAccount, OpenHouse
+from crossmargin.clearing.rejections import Reason, Rejected
+from crossmargin.clearing.sequencer import Applied, House, HouseHalted, Reply, recovered, replay
+from crossmargin.clearing.state import State
+
+__all__ = [
+    "GENESIS",
+    "KEY_LENGTH_MAX",
+    "Applied",
+    "Command",
+    "Deposit",
+    "Event",
+    "House",
+    "HouseHalted",
+    "Journal",
+    "JournalCorrupt",
+    "JournalFailed",
+    "ListInstrument",
+    "OpenAccount",
+    "OpenHouse",
+    "Reason",
+    "Record",
+    "Rejected",
+    "Reply",
+    "Snapshot",
+    "State",
+    "chained",
+    "check_chain",
+    "command_types",
+    "event_types",
+    "record_hash",
+    "recovered",
+    "replay",
+]

@@ -1,0 +1,66 @@
+"""The state of the house: what its events have made of it. Whole numbers only; derived figures live elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from crossmargin.clearing.ledger import Ledger
+from crossmargin.clearing.money import Deposits
+from crossmargin.clearing.parties import Parties
+from crossmargin.clearing.positions import Positions
+
+SCHEMA = 1
+"""Version of what `frozen` gives; a snapshot of another version is not used, its records are."""
+
+
+class State:
+    """Everything the house knows. Only `apply` changes it; `now` is the time of the command in hand.
+
+    `touched`: numbers of accounts whose money or positions changed since somebody last looked and cleared it; not part
+    of what is hashed, as nothing in it is that events did not say.
+    """
+
+    __slots__ = ("currency", "deposits", "is_open", "ledger", "now", "parties", "positions", "sequence", "touched")
+
+    PARTS = ("parties", "ledger", "positions", "deposits")
+    """The parts that are frozen, in this order; each has `frozen` and `thawed`."""
+
+    def __init__(self) -> None:
+        self.is_open = False
+        self.currency = 0
+        self.now = 0
+        self.sequence = 0
+        self.parties = Parties()
+        self.ledger = Ledger()
+        self.positions = Positions()
+        self.deposits = Deposits()
+        self.touched: set[int] = set()
+
+    def make_room(self) -> None:
+        """Have room in every column for the accounts, assets and instruments there are."""
+        self.ledger.make_room(len(self.parties.accounts), len(self.parties.assets))
+        self.positions.make_room(len(self.parties.accounts))
+
+    def frozen(self) -> bytes:
+        """Return the state as bytes: the same bytes for the same state, however it came about."""
+        parts = [getattr(self, name).frozen() for name in self.PARTS]
+        return msgspec.msgpack.encode([SCHEMA, self.is_open, self.currency, self.now, self.sequence, parts])
+
+    @classmethod
+    def thawed(cls, data: bytes) -> State:
+        """Return the state that `frozen` was told of; ValueError where the bytes are of another schema."""
+        schema, is_open, currency, now, sequence, parts = msgspec.msgpack.decode(data)
+        if schema != SCHEMA:
+            raise ValueError(f"snapshot: found schema {schema}; allowed: {SCHEMA}")
+        made = cls()
+        made.is_open, made.currency, made.now, made.sequence = is_open, currency, now, sequence
+        for name, plain in zip(cls.PARTS, parts, strict=True):
+            setattr(made, name, type(getattr(made, name)).thawed(plain))
+        made.make_room()
+        return made
+
+    def hash(self) -> str:
+        """Return the SHA-256 of the frozen state, in hex."""
+        return hashlib.sha256(self.frozen()).hexdigest()
