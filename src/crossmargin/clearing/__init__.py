@@ -12,6 +12,7 @@ Commands name things as people do, events by number. What an account receives is
 rounding account in the same event. A no has a name (`Reason`); an exception is a fault, and the house stops.
 """
 
+from crossmargin.clearing.auditing import Audit, audit
 from crossmargin.clearing.journal import (
     GENESIS,
     KEY_LENGTH_MAX,
@@ -28,13 +29,14 @@ from crossmargin.clearing.machine import Command, Event, command_types, event_ty
 from crossmargin.clearing.money import Deposit
 from crossmargin.clearing.parties import ListInstrument, OpenAccount, OpenHouse
 from crossmargin.clearing.rejections import Reason, Rejected
-from crossmargin.clearing.sequencer import Applied, House, HouseHalted, Reply, recovered, replay
+from crossmargin.clearing.sequencer import Applied, House, HouseHalted, Reply, rebuilt, recovered, replay
 from crossmargin.clearing.state import State
 
 __all__ = [
     "GENESIS",
     "KEY_LENGTH_MAX",
     "Applied",
+    "Audit",
     "Command",
     "Deposit",
     "Event",
@@ -52,10 +54,12 @@ __all__ = [
     "Reply",
     "Snapshot",
     "State",
+    "audit",
     "chained",
     "check_chain",
     "command_types",
     "event_types",
+    "rebuilt",
     "record_hash",
     "recovered",
     "replay",

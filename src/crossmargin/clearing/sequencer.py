@@ -118,17 +118,29 @@ class House:
         return _taken(state, record, outcome)
 
 
-def recovered(journal: Journal, upto: int | None = None) -> tuple[State, Record | None]:
-    """Return the state that a journal leads to and its last record; `upto` stops after that sequence.
+def recovered(journal: Journal) -> tuple[State, Record | None]:
+    """Return the state that a journal leads to, and its last record. Raises JournalCorrupt."""
+    return _rebuilt(journal, lambda _: True)
 
-    Starts from the newest snapshot that the journal itself confirms. Raises JournalCorrupt.
+
+def rebuilt(journal: Journal, *, sequence: int | None = None, time: int | None = None) -> State:
+    """Return the state after record `sequence`, or after the last record at or before `time`; else after the last.
+
+    time: nanoseconds since 1970 UTC. Raises JournalCorrupt.
     """
+
+    def wanted(record: Record) -> bool:
+        return (sequence is None or record.sequence <= sequence) and (time is None or record.time <= time)
+
+    return _rebuilt(journal, wanted)[0]
+
+
+def _rebuilt(journal: Journal, wanted: Callable[[Record], bool]) -> tuple[State, Record | None]:
+    """Start from the newest snapshot that the journal itself confirms; go on while records are wanted."""
     state, last = State(), None
     for snapshot in journal.snapshots():
-        if upto is not None and snapshot.sequence > upto:
-            continue
-        confirmed = next(journal.read(snapshot.sequence - 1), None)
-        if confirmed is None or confirmed.hash != snapshot.record_hash:
+        confirmed = next(iter(journal.read(snapshot.sequence - 1)), None)
+        if confirmed is None or confirmed.hash != snapshot.record_hash or not wanted(confirmed):
             continue
         try:
             state, last = State.thawed(snapshot.data), confirmed
@@ -137,7 +149,7 @@ def recovered(journal: Journal, upto: int | None = None) -> tuple[State, Record 
             continue
         break
     for record in journal.read(last.sequence if last is not None else 0):
-        if upto is not None and record.sequence > upto:
+        if not wanted(record):
             break
         check_chain(last, record)
         replay(state, record)

@@ -29,6 +29,8 @@ VERBS = {
     "rules": ("rules", "List, show and compare rule books."),
     "import": ("importing", "Turn a venue's file into instruments, a market and positions."),
     "verify": ("verify", "Run golden cases through the library's own models."),
+    "audit": ("audit", "Check a journal: its chain, its money, its snapshots."),
+    "replay": ("replay", "Show the clearing house as it was at any past instant."),
     "init": ("init", "Write a small book to start from."),
     "schema": ("schema", "Print the JSON Schema of a book."),
     "warm": ("warm", "Compile every kernel now, so that nothing waits for it later."),

@@ -1,0 +1,32 @@
+"""Journals as verbs read them: opened to read only, with a bar while their records go by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from crossmargin.clearing import Journal
+
+
+@contextmanager
+def reading(store: str, what: str) -> Iterator[tuple[Journal, Callable[[int], object]]]:
+    """Yield a journal and what to call with the number of records read; InputError where there is no journal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from crossmargin.cli.console import notes
+    from crossmargin.errors import InvalidFile
+    from crossmargin.storage import open_journal
+
+    journal = open_journal(store, write=False)
+    try:
+        last = journal.last()
+        if last is None:
+            raise InvalidFile(store, "a journal without records", "a journal that a house has written to")
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=notes(), transient=True) as progress:
+            task = progress.add_task(what, total=last.sequence)
+            yield journal, lambda done: progress.update(task, completed=done)
+    finally:
+        journal.close()
