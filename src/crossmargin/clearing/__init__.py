@@ -31,15 +31,18 @@ from crossmargin.clearing.parties import ListInstrument, OpenAccount, OpenHouse
 from crossmargin.clearing.rejections import Reason, Rejected
 from crossmargin.clearing.sequencer import Applied, House, HouseHalted, Reply, rebuilt, recovered, replay
 from crossmargin.clearing.state import State
+from crossmargin.clearing.venue import Closed, ForcedOrder, Report, Trade, Venue
 
 __all__ = [
     "GENESIS",
     "KEY_LENGTH_MAX",
     "Applied",
     "Audit",
+    "Closed",
     "Command",
     "Deposit",
     "Event",
+    "ForcedOrder",
     "House",
     "HouseHalted",
     "Journal",
@@ -52,8 +55,11 @@ __all__ = [
     "Record",
     "Rejected",
     "Reply",
+    "Report",
     "Snapshot",
     "State",
+    "Trade",
+    "Venue",
     "audit",
     "chained",
     "check_chain",

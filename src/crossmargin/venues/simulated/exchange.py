@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from crossmargin.clearing.venue import Closed, ForcedOrder, Report, Trade
+from crossmargin.clearing import Closed, ForcedOrder, Report, Trade
 from crossmargin.venues.simulated.order_book import OrderBook
 from crossmargin.venues.simulated.orders import Ended, Fill, Order, Outcome, OwnOrders
 
