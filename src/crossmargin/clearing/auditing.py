@@ -91,7 +91,7 @@ def unconserved(state: State) -> str:
     for asset, total in state.ledger.totals().items():
         if total:
             return f"balances of {state.parties.assets[asset].symbol} sum to {total} minor units, not to 0"
-    for name in ("lots", "cost"):
+    for name in ("lots", "cost", "funding_entry"):
         sums = position_sums(state, name)
         if sums.any():
             k = int(np.flatnonzero(sums)[0])
@@ -101,7 +101,7 @@ def unconserved(state: State) -> str:
 
 
 def position_sums(state: State, column: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return the sum over all accounts of lots or of cost, (instruments,)."""
+    """Return the sum over all accounts of lots, of cost or of another column, (instruments,)."""
     held = state.positions
     sums = np.zeros(len(state.parties.instruments), dtype=np.int64)
     np.add.at(sums, held.instrument[: held.count], getattr(held, column)[: held.count])

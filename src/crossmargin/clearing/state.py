@@ -41,7 +41,7 @@ class State:
     def make_room(self) -> None:
         """Have room in every column for the accounts, assets and instruments there are."""
         self.ledger.make_room(len(self.parties.accounts), len(self.parties.assets))
-        self.positions.make_room(len(self.parties.accounts))
+        self.positions.make_room(len(self.parties.accounts), 1, len(self.parties.instruments))
 
     def frozen(self) -> bytes:
         """Return the state as bytes: the same bytes for the same state, however it came about."""
