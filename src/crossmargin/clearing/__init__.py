@@ -26,11 +26,15 @@ from crossmargin.clearing.journal import (
     record_hash,
 )
 from crossmargin.clearing.machine import Command, Event, command_types, event_types
+from crossmargin.clearing.marks import UpdateMarks
 from crossmargin.clearing.money import Deposit
+from crossmargin.clearing.orders import CheckOrder, ReleaseOrder
 from crossmargin.clearing.parties import ListInstrument, OpenAccount, OpenHouse
 from crossmargin.clearing.rejections import Reason, Rejected
+from crossmargin.clearing.risk import Fill, PoolStanding, Risk
 from crossmargin.clearing.sequencer import Applied, House, HouseHalted, Reply, rebuilt, recovered, replay
 from crossmargin.clearing.state import State
+from crossmargin.clearing.trading import ClearedTrade, ClearTrades
 from crossmargin.clearing.venue import Closed, ForcedOrder, Report, Trade, Venue
 
 __all__ = [
@@ -38,10 +42,14 @@ __all__ = [
     "KEY_LENGTH_MAX",
     "Applied",
     "Audit",
+    "CheckOrder",
+    "ClearTrades",
+    "ClearedTrade",
     "Closed",
     "Command",
     "Deposit",
     "Event",
+    "Fill",
     "ForcedOrder",
     "House",
     "HouseHalted",
@@ -51,14 +59,18 @@ __all__ = [
     "ListInstrument",
     "OpenAccount",
     "OpenHouse",
+    "PoolStanding",
     "Reason",
     "Record",
     "Rejected",
+    "ReleaseOrder",
     "Reply",
     "Report",
+    "Risk",
     "Snapshot",
     "State",
     "Trade",
+    "UpdateMarks",
     "Venue",
     "audit",
     "chained",

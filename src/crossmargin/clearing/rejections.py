@@ -38,6 +38,22 @@ class Reason(StrEnum):
     DEPOSIT_IS_FINAL = "deposit_is_final"
     FUNDS_ARE_INSUFFICIENT = "funds_are_insufficient"
 
+    # Trading and marks.
+    BATCH_IS_EMPTY = "batch_is_empty"
+    COLUMNS_ARE_MALFORMED = "columns_are_malformed"
+    INSTRUMENT_DOES_NOT_TRADE = "instrument_does_not_trade"
+    INSTRUMENT_IS_SETTLED = "instrument_is_settled"
+    LOTS_ARE_IMPOSSIBLE = "lots_are_impossible"
+    PRICE_IS_IMPOSSIBLE = "price_is_impossible"
+    MARK_IS_IMPOSSIBLE = "mark_is_impossible"
+    MARK_IS_MISSING = "mark_is_missing"
+    MARGIN_IS_INSUFFICIENT = "margin_is_insufficient"
+    ORDER_EXISTS = "order_exists"
+    ORDER_REDUCES_NOTHING = "order_reduces_nothing"
+    UNKNOWN_ORDER = "unknown_order"
+    TRADE_IS_NOT_THE_ORDERS = "trade_is_not_the_orders"
+    TRADE_WITH_ITSELF = "trade_with_itself"
+
 
 @dataclass(frozen=True, slots=True)
 class Rejected:

@@ -17,6 +17,7 @@ from crossmargin.clearing.journal import (
 )
 from crossmargin.clearing.machine import Command, Event, apply, decide
 from crossmargin.clearing.rejections import Reason, Rejected
+from crossmargin.clearing.risk import Risk
 from crossmargin.clearing.state import State
 from crossmargin.errors import CrossmarginError
 
@@ -45,16 +46,20 @@ class House:
 
     __slots__ = ("_clock", "_halted", "_journal", "_last", "_unsaved", "state")
 
-    def __init__(self, journal: Journal, clock: Callable[[], int]) -> None:
+    def __init__(self, journal: Journal, clock: Callable[[], int], risk: Risk | None = None) -> None:
         """Open a house on a journal: the newest snapshot that fits it, then the records after it.
 
         clock: nanoseconds since 1970 UTC; where it runs backwards the house's own time goes on by one at a time.
+        risk: the view of margin that decisions look at; None: nobody is asked for margin.
         Raises JournalCorrupt where the records are not a chain.
         """
         self._journal = journal
         self._clock = clock
         self._halted = ""
         self.state, self._last = recovered(journal)
+        self.state.risk = risk
+        if risk is not None:
+            risk.watch(self.state)
         self._unsaved: dict[bytes, Record] = {}
 
     @property

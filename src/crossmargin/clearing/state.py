@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from crossmargin.clearing.ledger import Ledger
+from crossmargin.clearing.marks import Marks
 from crossmargin.clearing.money import Deposits
+from crossmargin.clearing.orders import Orders
 from crossmargin.clearing.parties import Parties
 from crossmargin.clearing.positions import Positions
+
+if TYPE_CHECKING:
+    from crossmargin.clearing.risk import Risk
 
 SCHEMA = 1
 """Version of what `frozen` gives; a snapshot of another version is not used, its records are."""
@@ -19,12 +25,26 @@ class State:
     """Everything the house knows. Only `apply` changes it; `now` is the time of the command in hand.
 
     `touched`: numbers of accounts whose money or positions changed since somebody last looked and cleared it; not part
-    of what is hashed, as nothing in it is that events did not say.
+    of what is hashed, as nothing in it is that events did not say. `risk`: the view of margin that decisions look at;
+    not part of the state either, None where nobody is asked for margin.
     """
 
-    __slots__ = ("currency", "deposits", "is_open", "ledger", "now", "parties", "positions", "sequence", "touched")
+    __slots__ = (
+        "currency",
+        "deposits",
+        "is_open",
+        "ledger",
+        "marks",
+        "now",
+        "orders",
+        "parties",
+        "positions",
+        "risk",
+        "sequence",
+        "touched",
+    )
 
-    PARTS = ("parties", "ledger", "positions", "deposits")
+    PARTS = ("parties", "ledger", "positions", "deposits", "marks", "orders")
     """The parts that are frozen, in this order; each has `frozen` and `thawed`."""
 
     def __init__(self) -> None:
@@ -36,12 +56,16 @@ class State:
         self.ledger = Ledger()
         self.positions = Positions()
         self.deposits = Deposits()
+        self.marks = Marks()
+        self.orders = Orders()
+        self.risk: Risk | None = None
         self.touched: set[int] = set()
 
     def make_room(self) -> None:
         """Have room in every column for the accounts, assets and instruments there are."""
         self.ledger.make_room(len(self.parties.accounts), len(self.parties.assets))
         self.positions.make_room(len(self.parties.accounts), 1, len(self.parties.instruments))
+        self.marks.make_room(len(self.parties.instruments))
 
     def frozen(self) -> bytes:
         """Return the state as bytes: the same bytes for the same state, however it came about."""

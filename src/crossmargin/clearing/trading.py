@@ -1,0 +1,250 @@
+"""Trading: the house steps between buyer and seller of each trade, at the price they agreed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from crossmargin.clearing.contracts import AMOUNT_MAX
+from crossmargin.clearing.fees import fee_of
+from crossmargin.clearing.ledger import FEES, ROUNDING, Posting
+from crossmargin.clearing.machine import Command, Decision, Event, applies, decides
+from crossmargin.clearing.marks import column, whole_numbers
+from crossmargin.clearing.orders import premium_of, trade_wrong
+from crossmargin.clearing.parties import account_of, instrument_number_of
+from crossmargin.clearing.rejections import Reason, Rejected
+from crossmargin.clearing.risk import Fill
+
+if TYPE_CHECKING:
+    from crossmargin.clearing.state import State
+
+
+class ClearedTrade(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A trade that a venue matched. Orders that nothing is held for, or none, are checked as they trade."""
+
+    symbol: str
+    buyer: str
+    seller: str
+    lots: int
+    """Above 0."""
+    ticks: int
+    buyer_took: bool = True
+    """Whether the buyer pays the taker's fee and the seller the maker's, or the other way round."""
+    buy_order: str = ""
+    sell_order: str = ""
+
+
+class ClearTrades(Command, frozen=True):
+    """Trades, each accepted or refused in its turn; rejected as a whole only where all are refused."""
+
+    trades: list[ClearedTrade]
+
+
+class TradesCleared(Event, frozen=True):
+    """The house stands between buyers and sellers of these trades.
+
+    Columns are int64, little-endian, a place a trade. Fees are in minor units of the settlement asset, > 0 charged.
+    one_owner: 1 where both accounts have one owner. orders: (row, buy order or "", sell order or "") of trades whose
+    orders were held. refused: (place in the command, reason, what was found).
+    """
+
+    instrument: bytes
+    buyer: bytes
+    seller: bytes
+    lots: bytes
+    ticks: bytes
+    buyer_fee: bytes
+    seller_fee: bytes
+    one_owner: bytes
+    orders: list[tuple[int, str, str]]
+    refused: list[tuple[int, str, str]]
+
+
+class _Batch:
+    """What the trades of a batch so far would have done: looked at by those after them, before any is applied."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.fills: dict[int, list[Fill]] = defaultdict(list)
+        self.cash: dict[tuple[int, int], int] = defaultdict(int)
+        self.moved: dict[tuple[int, int], int] = defaultdict(int)
+        self.lots: dict[tuple[int, int], int] = defaultdict(int)
+        self.filled: dict[str, int] = defaultdict(int)
+
+    def side_wrong(self, account: int, fill: Fill, order: str) -> Rejected | None:
+        """Return why an account may not take its side of a trade; None where it may."""
+        state = self.state
+        if self._too_large(account, fill):
+            return Rejected(Reason.AMOUNT_TOO_LARGE, f"{fill.lots} lots at {fill.ticks}")
+        held = state.orders.open.get(order)
+        if held is not None:
+            left = held.lots - self.filled[order]
+            buys = fill.lots > 0
+            if (
+                held.account != account
+                or held.instrument != fill.instrument
+                or (left > 0) != buys
+                or abs(fill.lots) > abs(left)
+                or (fill.ticks > held.ticks if buys else fill.ticks < held.ticks)
+            ):
+                return Rejected(Reason.TRADE_IS_NOT_THE_ORDERS, order)
+            if held.reduce_only and not self.reduces(account, fill):
+                return Rejected(Reason.ORDER_REDUCES_NOTHING, order)
+            if held.reserve or self.reduces(account, fill):
+                return None
+        if state.risk is not None:
+            return state.risk.allows_fills(state, account, [*self.fills[account], fill])
+        contract = state.parties.instruments[fill.instrument].contract
+        needed = premium_of(contract, fill.lots, fill.ticks) + fill.fee
+        asset = contract.settle
+        free = state.ledger.balance(account, asset) + self.cash[account, asset] - state.orders.held(account, asset)
+        if needed > 0 and needed > free and not self.reduces(account, fill):
+            return Rejected(Reason.FUNDS_ARE_INSUFFICIENT, f"{free} are free, {needed} are needed")
+        return None
+
+    def _too_large(self, account: int, fill: Fill) -> bool:
+        """Return whether a balance or a position could leave its bits: half of the room is for what nobody refuses."""
+        state, contract = self.state, self.state.parties.instruments[fill.instrument].contract
+        asset = contract.settle
+        paid = abs(contract.value(fill.lots, fill.ticks)) + abs(fill.fee)
+        lots, cost = state.positions.of(account, fill.instrument)
+        return (
+            abs(state.ledger.balance(account, asset)) + self.moved[account, asset] + paid >= AMOUNT_MAX // 2
+            or abs(cost) + self.moved[account, asset] + paid >= AMOUNT_MAX // 2
+            or abs(lots + self.lots[account, fill.instrument] + fill.lots) >= AMOUNT_MAX // 2
+            or abs(state.ledger.balance(FEES, asset)) + self.moved[FEES, asset] + abs(fill.fee) >= AMOUNT_MAX // 2
+        )
+
+    def reduces(self, account: int, fill: Fill) -> bool:
+        """Return whether a fill only lowers the account's position."""
+        position = self.state.positions.of(account, fill.instrument)[0] + self.lots[account, fill.instrument]
+        return position * fill.lots < 0 and abs(fill.lots) <= abs(position)
+
+    def take(self, account: int, fill: Fill, order: str) -> bool:
+        """Take note of a fill; return whether it is of an order that is held."""
+        contract = self.state.parties.instruments[fill.instrument].contract
+        self.fills[account].append(fill)
+        self.cash[account, contract.settle] -= premium_of(contract, fill.lots, fill.ticks) + fill.fee
+        self.moved[account, contract.settle] += abs(contract.value(fill.lots, fill.ticks)) + abs(fill.fee)
+        self.moved[FEES, contract.settle] += abs(fill.fee)
+        self.lots[account, fill.instrument] += fill.lots
+        if order in self.state.orders.open:
+            self.filled[order] += fill.lots
+            return True
+        return False
+
+
+@decides(ClearTrades)
+def _clear(state: State, command: ClearTrades) -> Decision:
+    batch = _Batch(state)
+    rows: list[tuple[int, ...]] = []
+    orders: list[tuple[int, str, str]] = []
+    refused: list[tuple[int, Rejected]] = []
+    for place, trade in enumerate(command.trades):
+        row = _row(state, trade)
+        if isinstance(row, Rejected):
+            refused.append((place, row))
+            continue
+        instrument, buyer, seller, lots, ticks, buyer_fee, seller_fee, _ = row
+        bought, sold = Fill(instrument, lots, ticks, buyer_fee), Fill(instrument, -lots, ticks, seller_fee)
+        wrong = batch.side_wrong(buyer, bought, trade.buy_order) or batch.side_wrong(seller, sold, trade.sell_order)
+        if wrong is not None:
+            refused.append((place, wrong))
+            continue
+        of_buy, of_sell = batch.take(buyer, bought, trade.buy_order), batch.take(seller, sold, trade.sell_order)
+        if of_buy or of_sell:
+            orders.append((len(rows), trade.buy_order if of_buy else "", trade.sell_order if of_sell else ""))
+        rows.append(row)
+    if not rows:
+        return refused[0][1] if refused else Rejected(Reason.BATCH_IS_EMPTY, "no trades")
+    return [trades_cleared(rows, orders, [(place, why.reason.value, why.detail) for place, why in refused])]
+
+
+def _row(state: State, trade: ClearedTrade) -> tuple[int, ...] | Rejected:
+    """Return the columns of a trade in numbers, or what is wrong with it whoever its parties are."""
+    instrument = instrument_number_of(state, trade.symbol)
+    if isinstance(instrument, Rejected):
+        return instrument
+    buyer, seller = account_of(state, trade.buyer), account_of(state, trade.seller)
+    if isinstance(buyer, Rejected):
+        return buyer
+    if isinstance(seller, Rejected):
+        return seller
+    return traded(state, instrument, buyer, seller, trade.lots, trade.ticks, buyer_took=trade.buyer_took)
+
+
+def traded(
+    state: State, instrument: int, buyer: int, seller: int, lots: int, ticks: int, *, buyer_took: bool
+) -> tuple[int, ...] | Rejected:
+    """Return the columns of `TradesCleared` for a trade, or what is wrong with it whoever its parties are."""
+    if buyer == seller:
+        return Rejected(Reason.TRADE_WITH_ITSELF, state.parties.accounts[buyer].name)
+    if lots < 0:
+        return Rejected(Reason.LOTS_ARE_IMPOSSIBLE, f"found {lots} lots; allowed: above 0, bought by the buyer")
+    wrong = trade_wrong(state, instrument, lots, ticks)
+    if wrong is not None:
+        return wrong
+    listing = state.parties.instruments[instrument]
+    taker = fee_of(listing.contract, lots, ticks, listing.taker_fee)
+    maker = fee_of(listing.contract, lots, ticks, listing.maker_fee)
+    buyer_fee, seller_fee = (taker, maker) if buyer_took else (maker, taker)
+    accounts = state.parties.accounts
+    one_owner = int(accounts[buyer].owner == accounts[seller].owner)
+    return instrument, buyer, seller, lots, ticks, buyer_fee, seller_fee, one_owner
+
+
+def trades_cleared(
+    rows: Sequence[tuple[int, ...]], orders: list[tuple[int, str, str]], refused: list[tuple[int, str, str]]
+) -> TradesCleared:
+    """Return the event of trades given as rows of its columns."""
+    instrument, buyer, seller, lots, ticks, buyer_fee, seller_fee, one_owner = (
+        column(list(numbers)) for numbers in zip(*rows, strict=True)
+    )
+    return TradesCleared(
+        instrument=instrument,
+        buyer=buyer,
+        seller=seller,
+        lots=lots,
+        ticks=ticks,
+        buyer_fee=buyer_fee,
+        seller_fee=seller_fee,
+        one_owner=one_owner,
+        orders=orders,
+        refused=refused,
+    )
+
+
+@applies(TradesCleared)
+def _cleared(state: State, event: TradesCleared) -> None:
+    columns = (event.instrument, event.buyer, event.seller, event.lots, event.ticks, event.buyer_fee, event.seller_fee)
+    sums: dict[tuple[int, int], int] = defaultdict(int)
+    rows = list(zip(*(whole_numbers(data).tolist() for data in columns), strict=True))
+    for instrument, buyer, seller, lots, ticks, buyer_fee, seller_fee in rows:
+        contract = state.parties.instruments[instrument].contract
+        asset = contract.settle
+        paid = 0
+        if contract.option:
+            paid = contract.value(lots, ticks)
+            state.positions.add(buyer, instrument, lots, 0)
+            state.positions.add(seller, instrument, -lots, 0)
+        else:
+            # Minus the value of what was bought, rounded down like all that an account receives.
+            of_buyer, of_seller = contract.value(-lots, ticks), contract.value(lots, ticks)
+            state.positions.add(buyer, instrument, lots, of_buyer)
+            state.positions.add(seller, instrument, -lots, of_seller)
+            if of_buyer + of_seller:
+                state.positions.add(ROUNDING, instrument, 0, -of_buyer - of_seller)
+        sums[buyer, asset] -= paid + buyer_fee
+        sums[seller, asset] += paid - seller_fee
+        sums[FEES, asset] += buyer_fee + seller_fee
+        state.touched.add(buyer)
+        state.touched.add(seller)
+    state.ledger.post(Posting(account, asset, amount) for (account, asset), amount in sums.items() if amount)
+    for row, *names in event.orders:
+        lots = rows[row][3]
+        for name, signed in zip(names, (lots, -lots), strict=True):
+            if name:
+                state.orders.fill(name, signed)
