@@ -64,6 +64,14 @@ def test_a_large_order_walks_the_book_and_pays_for_it():
     assert book.best(-1) == 103
 
 
+def test_the_average_price_of_a_size_is_what_an_order_of_that_size_would_pay():
+    book = book_of(*(order(f"offer {k}", "bob", -10, 100 + k) for k in range(5)))
+    assert book.average(-1, 10) == 100.0
+    assert book.average(-1, 35) == (10 * 100 + 10 * 101 + 10 * 102 + 5 * 103) / 35
+    assert book.average(-1, 51) is None
+    assert book.average(1, 1) is None
+
+
 def test_a_post_only_order_never_takes():
     book = book_of(order("offer", "bob", -3, 100))
     assert ends(book.submit(order("bid", "ann", 3, 100, post_only=True))) == [("bid", 3, "would_take")]

@@ -6,25 +6,30 @@ which orders were let through. A day that is gone through again with the same an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from math import ceil, floor
 
 import numpy as np
 
 from crossmargin.clearing import Report, Trade
+from crossmargin.errors import InputError
+from crossmargin.instruments import Option
 from crossmargin.units import DAY_SECONDS
 from crossmargin.venues.simulated.exchange import SimulatedVenue
 from crossmargin.venues.simulated.liquidity import Liquidity
 from crossmargin.venues.simulated.listings import RANKS, UNDERLYINGS, Listed, listings
 from crossmargin.venues.simulated.orders import Order
 from crossmargin.venues.simulated.prices import price_paths
-from crossmargin.venues.simulated.traders import LOOK_BACK, Kind, Sight, Trader, population, wishes
+from crossmargin.venues.simulated.traders import LOOK_BACK, Kind, Sight, Trader, Wish, population, wishes
 
 ACTIVE = 0.04
 """Share of the accounts that want something in one step."""
 PATIENCE = 6
 """Steps after which an order that rests is taken back."""
+STEPS_MIN = 48
+"""Fewest steps of a day: half an hour each."""
 USUAL_ACCOUNTS = 2_000
 """As many accounts find the depth that the listings say; more find more."""
 
@@ -69,13 +74,15 @@ class TradingDay:
     )
 
     def __init__(self, *, seed: int, accounts: int, steps: int) -> None:
-        """Raises ValueError for a negative seed, too few accounts and fewer than 24 steps."""
+        """Raises InputError for a negative seed, too few accounts and steps that are not whole seconds or too few."""
         if seed < 0:
-            raise ValueError(f"found seed {seed}; allowed: 0 or more")
-        if steps < 24:
-            raise ValueError(f"found {steps} steps; allowed: 24 or more")
+            raise InputError("simulated day, seed", str(seed), "0 or more")
+        if steps < STEPS_MIN or DAY_SECONDS % steps:
+            raise InputError(
+                "simulated day, steps", str(steps), f"{STEPS_MIN} or more that divide {DAY_SECONDS} seconds"
+            )
         self.seed, self.steps, self.step = seed, steps, 0
-        self.seconds = DAY_SECONDS / steps
+        self.seconds = DAY_SECONDS // steps
         self.traders = population(accounts, seed)
         self.listed = {listed.symbol: listed for listed in listings()}
         self.paths = price_paths(UNDERLYINGS, steps, seed)
@@ -95,7 +102,7 @@ class TradingDay:
     # --- what the world looks like
 
     @property
-    def time(self) -> float:
+    def time(self) -> int:
         """Seconds of the day at the end of the step."""
         return self.step * self.seconds
 
@@ -115,8 +122,16 @@ class TradingDay:
         for listed in self.trading():
             liquidity = self._liquidity[listed.symbol]
             ticks = round(listed.fair(indices, time) + liquidity.pushed)
-            marks[listed.symbol] = ticks if liquidity.signed else max(1, ticks)
+            # Nothing but an option far out of the money is worth nothing.
+            least = 0 if isinstance(listed.instrument, Option) else 1
+            marks[listed.symbol] = ticks if liquidity.signed else max(least, ticks)
         return marks
+
+    def impact_prices(self, symbol: str) -> tuple[int, int] | None:
+        """Return at what average prices a usual order could be sold and bought, in ticks; None where nobody quotes."""
+        book, lots = self.venue.books[symbol], max(1, round(self._liquidity[symbol].depth.lots))
+        bid, ask = book.average(1, lots), book.average(-1, lots)
+        return None if bid is None or ask is None else (floor(bid), ceil(ask))
 
     def pushed(self, symbol: str) -> float:
         """Return how far trades have moved an instrument from its fair price, in ticks."""
@@ -194,10 +209,10 @@ class TradingDay:
         return stale, fresh
 
     def orders(self) -> list[Placed]:
-        """Return what traders want to trade in this step."""
+        """Return what traders want to trade in this step; each has a limit, so that the worst price is known."""
         chance = self._chance(2)
         indices, before = self.indices(), self.indices(self.step - LOOK_BACK)
-        trading = self.trading()
+        trading, marks = self.trading(), self.marks()
         found = []
         for trader in self._active(chance, 1.0):
             account = trader.account
@@ -209,11 +224,12 @@ class TradingDay:
                 held=partial(self.held, account),
             )
             for number, wish in enumerate(wishes(trader, sight, chance)):
+                limit = wish.limit if wish.limit is not None else self._worst(wish, marks)
                 order = self.venue.order(
                     f"{self.step}/{account}/{number}",
                     account,
                     wish.lots,
-                    wish.limit,
+                    limit,
                     immediate=wish.immediate,
                     reduce_only=wish.reduce_only,
                 )
@@ -249,7 +265,21 @@ class TradingDay:
                 self._placed_at.pop(report.order, None)
         return told
 
+    def bust(self, trade: Trade) -> None:
+        """Undo what a trade did to positions: the house did not clear it."""
+        book = self.venue.books.get(trade.symbol)
+        if book is not None:
+            for account, lots in ((trade.buyer, -trade.lots), (trade.seller, trade.lots)):
+                book.tell_position(account, book.held.get(account, 0) + lots)
+
     # --- inside
+
+    def _worst(self, wish: Wish, marks: Mapping[str, int]) -> int:
+        """Return the worst price an order without a limit takes: three times as far away as the last quote."""
+        liquidity = self._liquidity[wish.symbol]
+        reach = 3.0 * (liquidity.depth.half_spread + liquidity.depth.ranks * liquidity.depth.step)
+        worst = marks[wish.symbol] + round(reach if wish.lots > 0 else -reach)
+        return worst if liquidity.signed else max(1, worst)
 
     def _took(self, trade: Trade) -> None:
         resting, side = (trade.sell_order, -1) if trade.buyer_took else (trade.buy_order, 1)

@@ -150,6 +150,16 @@ class OrderBook:
         of = self._sides[side]
         return [(-side * rank, sum(resting.lots for resting in of.levels[rank].values())) for rank in of.ranks]
 
+    def average(self, side: int, lots: int) -> float | None:
+        """Return the average price, in ticks, at which `lots` (> 0) would trade against a side; None: too few there."""
+        left, paid = lots, 0
+        for ticks, there in self.depth(side):
+            taken = min(left, there)
+            left, paid = left - taken, paid + taken * ticks
+            if left == 0:
+                return paid / lots
+        return None
+
     def resting(self, order: str) -> int:
         """Return the lots (> 0) an order still has in the book; 0 where it is not there."""
         found = self._orders.get(order)

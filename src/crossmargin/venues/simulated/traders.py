@@ -8,6 +8,7 @@ from enum import StrEnum, unique
 
 import numpy as np
 
+from crossmargin.errors import InputError
 from crossmargin.instruments import Option
 from crossmargin.venues.simulated.listings import RANKS, UNDERLYINGS, Listed
 
@@ -76,10 +77,10 @@ class Sight:
 def population(accounts: int, seed: int) -> tuple[Trader, ...]:
     """Return `accounts` traders: `RANKS` makers first, then the others by chance; every twelfth shares an owner.
 
-    Raises ValueError for fewer than `ACCOUNTS_MIN` accounts.
+    Raises InputError for fewer than `ACCOUNTS_MIN` accounts.
     """
     if accounts < ACCOUNTS_MIN:
-        raise ValueError(f"found {accounts} accounts; allowed: {ACCOUNTS_MIN} or more")
+        raise InputError("simulated day, accounts", str(accounts), f"{ACCOUNTS_MIN} or more")
     chance = np.random.default_rng([seed, accounts])
     others = accounts - RANKS
     kinds = chance.choice(
