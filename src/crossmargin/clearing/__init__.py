@@ -12,7 +12,7 @@ Commands name things as people do, events by number. What an account receives is
 rounding account in the same event. A no has a name (`Reason`); an exception is a fault, and the house stops.
 """
 
-from crossmargin.clearing.auditing import Audit, audit
+from crossmargin.clearing.auditing import Audit, audit, unconserved
 from crossmargin.clearing.journal import (
     GENESIS,
     KEY_LENGTH_MAX,
@@ -25,20 +25,22 @@ from crossmargin.clearing.journal import (
     check_chain,
     record_hash,
 )
+from crossmargin.clearing.ledger import HOUSE_ACCOUNTS
 from crossmargin.clearing.machine import Command, Event, command_types, event_types
 from crossmargin.clearing.marks import UpdateMarks
 from crossmargin.clearing.money import Deposit
 from crossmargin.clearing.orders import CheckOrder, ReleaseOrder
-from crossmargin.clearing.parties import ListInstrument, OpenAccount, OpenHouse
+from crossmargin.clearing.parties import ListInstrument, OpenAccount, OpenHouse, terms_of
 from crossmargin.clearing.rejections import Reason, Rejected
 from crossmargin.clearing.risk import Fill, PoolStanding, Risk
 from crossmargin.clearing.sequencer import Applied, House, HouseHalted, Reply, rebuilt, recovered, replay
 from crossmargin.clearing.state import State
-from crossmargin.clearing.trading import ClearedTrade, ClearTrades
+from crossmargin.clearing.trading import ClearedTrade, ClearTrades, TradesCleared
 from crossmargin.clearing.venue import Closed, ForcedOrder, Report, Trade, Venue
 
 __all__ = [
     "GENESIS",
+    "HOUSE_ACCOUNTS",
     "KEY_LENGTH_MAX",
     "Applied",
     "Audit",
@@ -70,6 +72,7 @@ __all__ = [
     "Snapshot",
     "State",
     "Trade",
+    "TradesCleared",
     "UpdateMarks",
     "Venue",
     "audit",
@@ -81,4 +84,6 @@ __all__ = [
     "record_hash",
     "recovered",
     "replay",
+    "terms_of",
+    "unconserved",
 ]
