@@ -49,8 +49,9 @@ class Marks:
         if instruments <= len(self.ticks):
             return
         for name in ("ticks", "vols", "times"):
+            column = getattr(self, name)
             grown = np.full(2 * instruments, UNKNOWN, dtype=np.int64)
-            grown[: len(self.ticks)] = getattr(self, name)
+            grown[: len(column)] = column
             setattr(self, name, grown)
 
     def of(self, instrument: int) -> int | None:
