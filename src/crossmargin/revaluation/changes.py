@@ -83,10 +83,24 @@ def _decided(
         _fetch_ahead(book, group_of, account, instrument, f, fills)
         a, g, q = account[f], group_of[instrument[f]], quantity[f]
         slot, held = _slot(book, a, g)
+        if held:
+            at, length = _segment(book, a, slot)
+            k = _found(book.instrument, at, length, local_of[instrument[f]])
+            before, after = book.quantity[k], book.quantity[k] + q
+            if k < at + length and before != 0.0 and after != 0.0:
+                book.quantity[k] = after
+                worst = worst_of_segment(width, length, book.instrument, book.quantity, at, losses, group_row[g])
+                total = _total_with(book, a, slot, worst)
+                accept = (not check) | (total <= book.accounts[a].limit) | (total <= book.accounts[a].total)
+                book.quantity[k] = after if accept else before
+                book.slots[slot].kept = worst if accept else book.slots[slot].kept
+                book.accounts[a].total = total if accept else book.accounts[a].total
+                accepted[f] = accept
+                continue
         n = _copied(book, a, slot, held, local, amount)
         n = _filled(local, amount, n, local_of[instrument[f]], q)
         worst = worst_of_segment(width, n, local, amount, 0, losses, group_row[g])
-        total = _total_with(book, a, slot, held, worst)
+        total = _total_with_new(book, a, slot, held, worst)
         if check and total > book.accounts[a].limit and total > book.accounts[a].total:
             accepted[f] = False
             continue
@@ -120,12 +134,38 @@ def _fetch_ahead(book: Layout, group_of: Array, account: IntArray, instrument: I
 @inlined
 def _slot(book: Layout, a: int, g: int) -> tuple[int, bool]:
     """Return the slot of an account's group, and True; or the slot it would have, and False."""
-    row = book.accounts[a].row
-    for slot in range(row, row + book.accounts[a].groups):
-        group = book.slots[slot].group
-        if group >= g:
-            return slot, group == g
-    return row + book.accounts[a].groups, False
+    row, groups, below = book.accounts[a].row, book.accounts[a].groups, 0
+    for j in range(0, groups, ROW):
+        for k in range(ROW):
+            below += (j + k < groups) & (book.slots[row + j + k].group < g)
+    return row + below, (below < groups) & (book.slots[row + below].group == g)
+
+
+@inlined
+def _segment(book: Layout, a: int, slot: int) -> tuple[int, int]:
+    """Return where the segment of a slot begins, and its length."""
+    s = book.slots[slot]
+    length = book.lengths[s.kind]
+    return book.runs[s.group, a // TILE, s.kind].position + s.place * length, length
+
+
+@inlined
+def _found(instrument: Array, at: int, length: int, i: int) -> int:
+    """Return the first place of instrument number `i` in a segment, or the place after it."""
+    k = at
+    while k < at + length and instrument[k] != i:
+        k += 1
+    return k
+
+
+@inlined
+def _total_with(book: Layout, a: int, slot: int, worst: float) -> float:
+    """Return the account's total if a slot it has kept `worst`, added in the order of a full pass."""
+    row, total = book.accounts[a].row, 0.0
+    for j in range(row, row + book.accounts[a].groups, ROW):
+        for k in range(ROW):
+            total += worst if j + k == slot else book.slots[j + k].kept
+    return total
 
 
 @inlined
@@ -166,7 +206,7 @@ def _filled(local: Array, amount: FloatArray, n: int, i: int, q: float) -> int:
 
 
 @inlined
-def _total_with(book: Layout, a: int, slot: int, held: bool, worst: float) -> float:
+def _total_with_new(book: Layout, a: int, slot: int, held: bool, worst: float) -> float:
     """Return the account's total if a slot kept `worst`, added in the order of a full pass."""
     row = book.accounts[a].row
     end = row + book.accounts[a].groups

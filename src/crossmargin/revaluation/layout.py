@@ -94,7 +94,7 @@ def build(start: IntArray, group: Array, local: Array, quantity: FloatArray, gro
     accounts = len(start) - 1
     lengths, kind_of = length_classes(longest)
     runs = np.zeros((groups, -(-accounts // TILE), len(lengths)), RUN)
-    record = np.zeros(max(1, accounts), ACCOUNT)
+    record = aligned(max(1, accounts), ACCOUNT)
     _measure(start, group, lengths, kind_of, record, runs)
     _spread(runs["position"], runs["segment"], runs["count"], runs["room"], lengths)
     used = np.array([accounts, int(record["room"].sum()), 0, 0])
