@@ -26,20 +26,22 @@ class Claim:
 
     __slots__ = ("_handle",)
 
-    def __init__(self, path: Path) -> None:
-        """Take the lock; JournalFailed where another process has it, OSError where the file cannot be made."""
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    def __init__(self, journal: Path) -> None:
+        """Take the lock of a journal; JournalFailed where another process has it, OSError where it cannot be made."""
+        handle = os.open(side_file(journal), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._handle = handle
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The same again, with the number of this process for whoever is kept out.
+            self.note(_noted(os.pread(handle, _NOTE.size, 0))[0])
         except BlockingIOError:
             _, writer = _noted(os.pread(handle, _NOTE.size, 0))
-            os.close(handle)
+            self.close()
             by = f"process {writer}" if writer else "another process"
-            raise JournalFailed(f"{path}: found that {by} is writing this journal; allowed: one writer") from None
+            raise JournalFailed(f"{journal}: found that {by} is writing this journal; allowed: one writer") from None
         except BaseException:
-            os.close(handle)
+            self.close()
             raise
-        self._handle = handle
 
     def note(self, sequence: int) -> None:
         """Note that everything up to `sequence` was acknowledged."""
@@ -52,10 +54,15 @@ class Claim:
             self._handle = -1
 
 
-def acknowledged(path: Path) -> int:
-    """Return the newest sequence that a journal's side file says was acknowledged; 0 where it says nothing."""
+def side_file(journal: Path) -> Path:
+    """Return where the claim of a journal is."""
+    return Path(f"{journal}-writer")
+
+
+def acknowledged(journal: Path) -> int:
+    """Return the newest sequence that is known to be acknowledged; 0 where the side file says nothing."""
     try:
-        return _noted(path.read_bytes())[0]
+        return _noted(side_file(journal).read_bytes())[0]
     except FileNotFoundError:
         return 0
 

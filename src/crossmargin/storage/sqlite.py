@@ -10,6 +10,7 @@ Beside `name`: `name-wal` and `name-shm` (SQLite's), `name-writer` (the claim), 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,7 +19,7 @@ import apsw
 
 from crossmargin.clearing import JournalCorrupt, JournalFailed, Record, Snapshot, record_hash
 from crossmargin.errors import InvalidFile
-from crossmargin.storage.claims import Claim, acknowledged, refuse_network
+from crossmargin.storage.claims import Claim, acknowledged, refuse_network, side_file
 from crossmargin.storage.heads import Head
 from crossmargin.storage.snapshots import SnapshotFolder
 
@@ -108,15 +109,15 @@ class SqliteJournal:
             raise InvalidFile(str(path), "no folder to be in", "a file in a folder that is there")
         if path.is_dir() or not (write or path.exists()):
             raise InvalidFile(str(path), "a folder" if path.is_dir() else "no file", "a journal of crossmargin")
-        side = Path(f"{path}-writer")
         if write:
             refuse_network(path.parent)
-            self._claim = Claim(side)
+            self._claim = Claim(path)
             self._writing = _connected(path, write, vfs)
             self._made_ready(self._writing)
         self._reading = _connected(path, False, vfs)
+        known = acknowledged(path)
         # Before the epoch is claimed: a damaged journal is left as it is.
-        self._head = self._checked(self._reading, acknowledged(side))
+        self._head = self._checked(self._reading, known)
         if self._writing is not None:
             self._epoch = self._claimed(self._writing)
 
@@ -178,12 +179,15 @@ class SqliteJournal:
         if sequence < acknowledged:
             raise JournalCorrupt(
                 f"{self._path}: ends with record {sequence}, and record {acknowledged} was acknowledged: a disk that "
-                f"did not keep what it said it kept, or an older copy. If that is known, remove {self._path}-writer"
+                f"did not keep what it said it kept, or an older copy. If that is known, remove {side_file(self._path)}"
             )
         return head
 
     def _claimed(self, connection: apsw.Connection) -> int:
         """Return the epoch of this writer, durable and above every earlier one."""
+        # What an earlier writer could not sync may be in the machine's memory and count as written there. Emptying the
+        # log writes it again, to the file and through to the disk, before anything is built on it.
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         connection.execute("BEGIN IMMEDIATE")
         epoch: Any = connection.execute("UPDATE head SET epoch = epoch + 1 RETURNING epoch").get
         connection.execute("COMMIT")
@@ -219,6 +223,7 @@ class SqliteJournal:
             claim.note(after.sequence)
         except BaseException as error:
             # Interrupted or failed, it is not known what is on the disk; a retry might be told a lie.
+            self._abandon(connection)
             self._fail(str(error) or type(error).__name__, error)
         self._head = after
 
@@ -266,14 +271,20 @@ class SqliteJournal:
             if connection is not None:
                 # Closing the last connection empties the log into the file. Where that fails the log stays, and
                 # nothing is lost.
-                try:
-                    connection.close()
-                except apsw.Error:
+                with suppress(apsw.Error):
                     connection.close(force=True)
         self._reading = self._writing = None
         if self._claim is not None:
             self._claim.close()
             self._claim = None
+
+    def _abandon(self, connection: apsw.Connection) -> None:
+        """Give up a transaction that failed, and leave the file as it is: the next opening finds out what it is."""
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        if connection.in_transaction:
+            # What failed once may fail again; the lock goes with the connection at the latest.
+            with suppress(apsw.Error):
+                connection.execute("ROLLBACK")
 
     def _logged(self, connection: apsw.Connection, name: str, pages: int) -> int:
         self._wal_pages = pages
