@@ -1,8 +1,9 @@
 """Changes: fills, one after another, each against the margin of its account as the fills before it left it.
 
-A fill changes one segment. Its new worst loss is computed on a copy, exactly as a full pass would find it; the
-account's total is its slots summed anew. Only then is anything changed, so a refusal leaves no trace. A segment whose
-length class changes moves to another run (see `layout` for what that costs).
+A fill changes one segment. Its new worst loss is computed exactly as a full pass would find it, and the account's
+total is what is kept for its slots, summed anew. Most fills change a position that is there and stays: the segment
+is tried in place, and a refusal puts the quantity back. Where a position comes or goes, a copy is tried, and a
+segment whose length class changes moves to another run (see `layout` for what that costs).
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from crossmargin.revaluation.layout import POSITIONS, ROW, SEGMENTS, SLOTS, TILE, Layout
-from crossmargin.revaluation.passes import Width, worst_of_segment
+from crossmargin.revaluation.layout import POSITIONS, ROOM_MAX, ROW, SEGMENTS, SLOTS, TILE, Layout, needed
+from crossmargin.revaluation.passes import Width, keep, kept, total_with, worst_of_segment
 from crossmargin.revaluation.vectors import inlined, prefetch, uncounted
 from crossmargin.units import Array, BoolArray, FloatArray, IntArray
 
@@ -82,35 +83,39 @@ def _decided(
     for f in range(first, fills):
         _fetch_ahead(book, group_of, account, instrument, f, fills)
         a, g, q = account[f], group_of[instrument[f]], quantity[f]
-        slot, held = _slot(book, a, g)
-        if held:
-            at, length = _segment(book, a, slot)
-            k = _found(book.instrument, at, length, local_of[instrument[f]])
-            before, after = book.quantity[k], book.quantity[k] + q
-            if k < at + length and before != 0.0 and after != 0.0:
-                book.quantity[k] = after
-                worst = worst_of_segment(width, length, book.instrument, book.quantity, at, losses, group_row[g])
-                total = _total_with(book, a, slot, worst)
-                accept = (not check) | (total <= book.accounts[a].limit) | (total <= book.accounts[a].total)
-                book.quantity[k] = after if accept else before
-                book.slots[slot].kept = worst if accept else book.slots[slot].kept
-                book.accounts[a].total = total if accept else book.accounts[a].total
-                accepted[f] = accept
-                continue
-        n = _copied(book, a, slot, held, local, amount)
-        n = _filled(local, amount, n, local_of[instrument[f]], q)
-        worst = worst_of_segment(width, n, local, amount, 0, losses, group_row[g])
-        total = _total_with_new(book, a, slot, held, worst)
-        if check and total > book.accounts[a].limit and total > book.accounts[a].total:
-            accepted[f] = False
+        i, row = local_of[instrument[f]], group_row[g]
+        number, held = _number(book, a, g)
+        at, length = _segment(book, a, number) if held else (0, 0)
+        k = _found(book.instrument, at, length, i)
+        if k < at + length and book.quantity[k] != 0.0 and book.quantity[k] + q != 0.0:
+            before = book.quantity[k]
+            book.quantity[k] = before + q
+            worst = worst_of_segment(width, length, book.instrument, book.quantity, at, losses, row)
+            total = total_with(book, a, number, worst)
+            # No branch: which fills are refused cannot be foreseen.
+            accept = _within(book, a, total, check)
+            book.quantity[k] = before + q if accept else before
+            keep(book, a, number, worst if accept else kept(book, a, number))
+            book.accounts[a].total = total if accept else book.accounts[a].total
+            accepted[f] = accept
             continue
-        if not _changed(book, a, g, slot, held, local, amount, n):
-            return f
-        if n > 0:
-            book.slots[_slot(book, a, g)[0]].kept = worst
-        book.accounts[a].total = total
-        accepted[f] = True
+        n = _copied(book, at, length, local, amount)
+        n = _filled(local, amount, n, i, q)
+        worst = worst_of_segment(width, n, local, amount, 0, losses, row)
+        total = total_with(book, a, number, worst) if held else _total_with_new(book, a, number, worst)
+        accepted[f] = _within(book, a, total, check)
+        if accepted[f]:
+            if not _changed(book, a, g, number, held, local, amount, n):
+                return f
+            if n > 0:
+                keep(book, a, number, worst)
+            book.accounts[a].total = total
     return fills
+
+
+@inlined
+def _within(book: Layout, a: int, total: float, check: bool) -> bool:
+    return (not check) | (total <= book.accounts[a].limit) | (total <= book.accounts[a].total)
 
 
 @inlined
@@ -121,30 +126,29 @@ def _fetch_ahead(book: Layout, group_of: Array, account: IntArray, instrument: I
     if f + 2 * _AHEAD < fills:
         prefetch(book.slots, book.accounts[account[f + 2 * _AHEAD]].row)
     if f + _AHEAD < fills:
-        a, g = account[f + _AHEAD], group_of[instrument[f + _AHEAD]]
-        slot, held = _slot(book, a, g)
+        a = account[f + _AHEAD]
+        number, held = _number(book, a, group_of[instrument[f + _AHEAD]])
         if held:
-            s = book.slots[slot]
-            at = book.runs[g, a // TILE, s.kind].position + s.place * book.lengths[s.kind]
+            at, length = _segment(book, a, number)
             prefetch(book.quantity, at)
-            prefetch(book.quantity, at + book.lengths[s.kind] - 1)
+            prefetch(book.quantity, at + length - 1)
             prefetch(book.instrument, at)
 
 
 @inlined
-def _slot(book: Layout, a: int, g: int) -> tuple[int, bool]:
-    """Return the slot of an account's group, and True; or the slot it would have, and False."""
+def _number(book: Layout, a: int, g: int) -> tuple[int, bool]:
+    """Return the number of the slot of an account's group, and True; or the number it would have, and False."""
     row, groups, below = book.accounts[a].row, book.accounts[a].groups, 0
     for j in range(0, groups, ROW):
         for k in range(ROW):
             below += (j + k < groups) & (book.slots[row + j + k].group < g)
-    return row + below, (below < groups) & (book.slots[row + below].group == g)
+    return below, (below < groups) & (book.slots[row + below].group == g)
 
 
 @inlined
-def _segment(book: Layout, a: int, slot: int) -> tuple[int, int]:
+def _segment(book: Layout, a: int, number: int) -> tuple[int, int]:
     """Return where the segment of a slot begins, and its length."""
-    s = book.slots[slot]
+    s = book.slots[book.accounts[a].row + number]
     length = book.lengths[s.kind]
     return book.runs[s.group, a // TILE, s.kind].position + s.place * length, length
 
@@ -159,23 +163,8 @@ def _found(instrument: Array, at: int, length: int, i: int) -> int:
 
 
 @inlined
-def _total_with(book: Layout, a: int, slot: int, worst: float) -> float:
-    """Return the account's total if a slot it has kept `worst`, added in the order of a full pass."""
-    row, total = book.accounts[a].row, 0.0
-    for j in range(row, row + book.accounts[a].groups, ROW):
-        for k in range(ROW):
-            total += worst if j + k == slot else book.slots[j + k].kept
-    return total
-
-
-@inlined
-def _copied(book: Layout, a: int, slot: int, held: bool, local: Array, amount: FloatArray) -> int:
+def _copied(book: Layout, at: int, length: int, local: Array, amount: FloatArray) -> int:
     """Copy the positions of a segment; return how many there are."""
-    if not held:
-        return 0
-    s = book.slots[slot]
-    length = int(book.lengths[s.kind])
-    at = book.runs[s.group, a // TILE, s.kind].position + s.place * length
     for k in range(length):
         amount[k] = book.quantity[at + k]
         if amount[k] == 0.0:
@@ -206,24 +195,23 @@ def _filled(local: Array, amount: FloatArray, n: int, i: int, q: float) -> int:
 
 
 @inlined
-def _total_with_new(book: Layout, a: int, slot: int, held: bool, worst: float) -> float:
-    """Return the account's total if a slot kept `worst`, added in the order of a full pass."""
-    row = book.accounts[a].row
-    end = row + book.accounts[a].groups
+def _total_with_new(book: Layout, a: int, number: int, worst: float) -> float:
+    """Return the account's total if a new slot kept `worst`, added in the order of a full pass."""
     total = 0.0
-    for j in range(row, slot):
-        total += book.slots[j].kept
+    for j in range(number):
+        total += kept(book, a, j)
     total += worst
-    for j in range(slot + 1 if held else slot, end):
-        total += book.slots[j].kept
+    for j in range(number, book.accounts[a].groups):
+        total += kept(book, a, j)
     return total
 
 
 @uncounted
-def _changed(book: Layout, a: int, g: int, slot: int, held: bool, local: Array, amount: FloatArray, n: int) -> bool:
+def _changed(book: Layout, a: int, g: int, number: int, held: bool, local: Array, amount: FloatArray, n: int) -> bool:
     """Make a segment hold the n positions given; False, and nothing done, where there is no room."""
     t = a // TILE
     kind = book.kind_of[n] if n > 0 else -1
+    slot = book.accounts[a].row + number
     if held and book.slots[slot].kind == kind:
         _write(book, g, t, kind, book.slots[slot].place, local, amount, n)
         return True
@@ -232,18 +220,18 @@ def _changed(book: Layout, a: int, g: int, slot: int, held: bool, local: Array, 
     if n > 0 and not held:
         if not _room_in_row(book, a):
             return False
-        slot = _slot(book, a, g)[0]
-        _insert_slot(book, a, slot, g)
+        _insert_slot(book, a, number, g)
     elif held:
         _leave_run(book, g, t, book.slots[slot].kind, book.slots[slot].place)
         if n == 0:
-            _remove_slot(book, a, slot)
+            _remove_slot(book, a, number)
     if n > 0:
         run = book.runs[g, t, kind]
         place = run.count
         run.count += 1
+        slot = book.accounts[a].row + number
         book.slots[slot].kind, book.slots[slot].place = kind, place
-        book.owner[run.segment + place], book.slot[run.segment + place] = a % TILE, slot
+        book.owner[run.segment + place], book.number[run.segment + place] = a % TILE, number
         _write(book, g, t, kind, place, local, amount, n)
     return True
 
@@ -269,10 +257,9 @@ def _leave_run(book: Layout, g: int, t: int, kind: int, place: int) -> None:
     to, source = run.position + place * length, run.position + last * length
     for k in range(length):
         book.instrument[to + k], book.quantity[to + k] = book.instrument[source + k], book.quantity[source + k]
-    book.owner[run.segment + place] = book.owner[run.segment + last]
-    slot = book.slot[run.segment + last]
-    book.slot[run.segment + place] = slot
-    book.slots[slot].place = place
+    owner, number = book.owner[run.segment + last], book.number[run.segment + last]
+    book.owner[run.segment + place], book.number[run.segment + place] = owner, number
+    book.slots[book.accounts[t * TILE + owner].row + number].place = place
 
 
 @uncounted
@@ -282,14 +269,14 @@ def _room_in_run(book: Layout, g: int, t: int, kind: int) -> bool:
     if run.count < run.room:
         return True
     room, length, used = run.room + run.room // 2 + 2, book.lengths[kind], book.used
-    if used[POSITIONS] + room * length > len(book.quantity) or used[SEGMENTS] + room > len(book.slot):
+    if used[POSITIONS] + room * length > len(book.quantity) or used[SEGMENTS] + room > len(book.owner):
         return False
     position, segment = used[POSITIONS], used[SEGMENTS]
     for k in range(run.count * length):
         book.instrument[position + k] = book.instrument[run.position + k]
         book.quantity[position + k] = book.quantity[run.position + k]
     for k in range(run.count):
-        book.owner[segment + k], book.slot[segment + k] = book.owner[run.segment + k], book.slot[run.segment + k]
+        book.owner[segment + k], book.number[segment + k] = book.owner[run.segment + k], book.number[run.segment + k]
     run.position, run.segment, run.room = position, segment, room
     used[POSITIONS] += room * length
     used[SEGMENTS] += room
@@ -300,41 +287,51 @@ def _room_in_run(book: Layout, g: int, t: int, kind: int) -> bool:
 def _room_in_row(book: Layout, a: int) -> bool:
     """See that an account can take one more slot: a full row moves to the end of the pool, with twice the room."""
     account = book.accounts[a]
-    if account.groups < account.room:
+    if needed(account.groups + 1) <= account.room:
         return True
-    room, used = max(ROW, 2 * account.room), book.used
+    room, used = min(ROOM_MAX, max(ROW, 2 * account.room)), book.used
     if used[SLOTS] + room > len(book.slots):
         return False
-    row = used[SLOTS]
-    for k in range(account.groups):
-        _move_slot(book, a, account.row + k, row + k)
-    account.row, account.room = row, room
+    row, before, room_before = used[SLOTS], account.row, account.room
     used[SLOTS] += room
+    for k in range(account.groups):
+        _copy_slot(book, before + k, row + k)
+    for k in range(1, needed(account.groups) - account.groups + 1):
+        book.spilled[row + room - k] = book.spilled[before + room_before - k]
+    account.row, account.room = row, room
     return True
 
 
 @uncounted
-def _insert_slot(book: Layout, a: int, slot: int, g: int) -> None:
+def _insert_slot(book: Layout, a: int, number: int, g: int) -> None:
     """Make room for a slot of group g: rows are sorted by group, so that sums have one order."""
-    end = book.accounts[a].row + book.accounts[a].groups
-    for j in range(end, slot, -1):
+    account = book.accounts[a]
+    account.groups += 1
+    for j in range(account.groups - 1, number, -1):
         _move_slot(book, a, j - 1, j)
-    book.slots[slot].group = g
-    book.accounts[a].groups += 1
+    book.slots[account.row + number].group = g
 
 
 @uncounted
-def _remove_slot(book: Layout, a: int, slot: int) -> None:
-    book.accounts[a].groups -= 1
-    end = book.accounts[a].row + book.accounts[a].groups
-    for j in range(slot, end):
-        _move_slot(book, a, j + 1, j)
-    book.slots[end].kept = 0.0
+def _remove_slot(book: Layout, a: int, number: int) -> None:
+    account = book.accounts[a]
+    for j in range(number + 1, account.groups):
+        _move_slot(book, a, j, j - 1)
+    account.groups -= 1
+    keep(book, a, account.groups, 0.0)
 
 
 @uncounted
 def _move_slot(book: Layout, a: int, source: int, to: int) -> None:
+    """Give an account's slot another number within the row."""
+    row = book.accounts[a].row
+    _copy_slot(book, row + source, row + to)
+    keep(book, a, to, kept(book, a, source))
+    s = book.slots[row + to]
+    book.number[book.runs[s.group, a // TILE, s.kind].segment + s.place] = to
+
+
+@inlined
+def _copy_slot(book: Layout, source: int, to: int) -> None:
     s = book.slots[source]
-    book.slots[to].kept, book.slots[to].group = s.kept, s.group
-    book.slots[to].kind, book.slots[to].place = s.kind, s.place
-    book.slot[book.runs[s.group, a // TILE, s.kind].segment + s.place] = to
+    book.slots[to].group, book.slots[to].kind, book.slots[to].place = s.group, s.kind, s.place

@@ -1,7 +1,7 @@
 """The layout: where a position lies in memory, so that a pass over a million accounts reads it in one stream.
 
-    account    its limit, its total, and where its row of slots is
-    slot       one (account, group): the group, where its segment lies, the worst loss kept from the last pass
+    account    one cache line: its limit, its total, where its row of slots is, the worst losses kept for its first slots
+    slot       one (account, group): the group, and where its segment lies; rows are sorted by group
     segment    the positions of one (account, group): rising instrument numbers within the group, no two alike
     run        the segments of one (group, tile, length class), side by side; a tile is TILE neighbouring accounts
 
@@ -10,10 +10,12 @@ group stay in the cache, and all loops within a run have one length. A segment i
 holds fewer positions the rest is quantity 0 of instrument 0, which adds nothing. A position that is held has a
 quantity other than 0.
 
-Nothing points into a run except a slot, by its place within the run: a run may move as a whole. A segment that
-leaves a run is replaced by the run's last one, and a run that is full moves to the end of the pool with twice the
-room; a row of slots does the same. So any change costs amortised a constant, and at most about half of a pool is
-waste until the pool is written anew.
+A slot points into a run by a place within the run, a segment at its slot by a number within the row: runs and rows
+may move as a whole. A segment that leaves a run is replaced by the run's last one, and a run that is full moves to
+the end of the pool with half as much room again; a row of slots does the same with twice the room. So any change
+costs amortised a constant, and at most about half of a pool is waste until the pool is written anew.
+
+Of an account with more than INLINE groups the worst losses of the others lie in its row too, from the end backwards.
 """
 
 from __future__ import annotations
@@ -24,19 +26,31 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from crossmargin.revaluation.vectors import inlined
 from crossmargin.units import Array, FloatArray, IntArray
 
 TILE = 65_536
 """Accounts in a tile: their totals fit the second-level cache, and their numbers within it 16 bits."""
-ROW = 4
+ROW = 8
 """Slots are given to an account by so many: one cache line."""
+INLINE = 5
+"""Slots whose kept worst losses lie in the account's own cache line."""
+KEPT = 3
+"""Where they begin in it, in numbers of 64 bits."""
 INSTRUMENTS_MAX = 1 << 16
 """Instruments in one group: their numbers have 16 bits."""
+ROOM_MAX = (1 << 16) - ROW
+"""Room in a row: a number of 16 bits."""
+GROUPS_MAX = (ROOM_MAX + INLINE) // 2
+"""Groups: as many as one account may hold, with the worst losses kept in its row."""
 
-ACCOUNT = np.dtype([("limit", "f8"), ("total", "f8"), ("row", "i8"), ("room", "i4"), ("groups", "i4")])
-"""`row` is its first slot, `room` how many slots are its own, `groups` how many of them are in use."""
-SLOT = np.dtype([("kept", "f8"), ("place", "i4"), ("group", "u2"), ("kind", "u2")])
-"""`kind` is the length class of its segment, `place` its number within the run. An unused slot keeps 0.0."""
+ACCOUNT = np.dtype(
+    [("limit", "f8"), ("total", "f8"), ("row", "u4"), ("room", "u2"), ("groups", "u2"), ("kept", "f8", INLINE)]
+)
+"""`row` is its first slot, `room` how many slots are its own, `groups` how many of them are in use. What is kept for
+slots that are not in use is 0.0."""
+SLOT = np.dtype([("place", "i4"), ("group", "u2"), ("kind", "u2")])
+"""`kind` is the length class of its segment, `place` its number within the run."""
 RUN = np.dtype([("position", "i8"), ("segment", "i8"), ("count", "i4"), ("room", "i4")])
 """Its first place in the pools of positions and segments; segments in it, and for how many there is room."""
 
@@ -46,19 +60,22 @@ class Layout(NamedTuple):
 
     Shapes (A accounts, G groups, T tiles, C classes; pools have room beyond what is used):
         accounts: (>= A,) ACCOUNT.          slots: (>= slots,) SLOT.           runs: (G, >= T, C) RUN.
+        kept: (>= A, 8), spilled: (>= slots,) the memory of accounts and of slots, as float64.
         instrument (uint16), quantity (float64): the pool of positions.
-        owner (uint16: account within the tile), slot (uint32): the pool of segments.
+        owner (uint16: account within the tile), number (uint16: of the slot within the row): the pool of segments.
         lengths: (C,) positions in a segment of each class.     kind_of: (longest + 1,) class for a number of positions.
         used: (4,) accounts, slots, positions and segments in use, waste included.
     """
 
     accounts: Array
+    kept: FloatArray
     slots: Array
+    spilled: FloatArray
     runs: Array
     instrument: Array
     quantity: FloatArray
     owner: Array
-    slot: Array
+    number: Array
     lengths: IntArray
     kind_of: IntArray
     used: IntArray
@@ -99,12 +116,12 @@ def build(start: IntArray, group: Array, local: Array, quantity: FloatArray, gro
     _spread(runs["position"], runs["segment"], runs["count"], runs["room"], lengths)
     used = np.array([accounts, int(record["room"].sum()), 0, 0])
     slots = aligned(roomier(used[SLOTS], groups), SLOT)
-    layout = with_pools(record, slots, runs, lengths, kind_of, used)
+    layout = _with_pools(record, slots, runs, lengths, kind_of, used)
     _place(start, group, local, quantity, layout)
     return layout
 
 
-def with_pools(
+def _with_pools(
     accounts: Array, slots: Array, runs: Array, lengths: IntArray, kind_of: IntArray, used: IntArray
 ) -> Layout:
     """Return a layout with empty pools for the room that `runs` has, and a quarter more for runs that grow."""
@@ -112,12 +129,14 @@ def with_pools(
     used[SEGMENTS] = int(runs["room"].sum())
     return Layout(
         accounts=accounts,
+        kept=accounts.view(np.float64).reshape(-1, ROW),
         slots=slots,
+        spilled=slots.view(np.float64),
         runs=runs,
         instrument=aligned(roomier(used[POSITIONS], lengths[-1]), np.uint16),
         quantity=aligned(roomier(used[POSITIONS], lengths[-1]), np.float64),
         owner=aligned(roomier(used[SEGMENTS], 1), np.uint16),
-        slot=aligned(roomier(used[SEGMENTS], 1), np.uint32),
+        number=aligned(roomier(used[SEGMENTS], 1), np.uint16),
         lengths=lengths,
         kind_of=kind_of,
         used=used,
@@ -130,7 +149,7 @@ def written_anew(old: Layout) -> Layout:
     _spread(runs["position"], runs["segment"], runs["count"], runs["room"], old.lengths)
     slots = aligned(roomier(old.used[SLOTS], len(runs)), SLOT)
     slots[: old.used[SLOTS]] = old.slots[: old.used[SLOTS]]
-    new = with_pools(old.accounts, slots, runs, old.lengths, old.kind_of, old.used.copy())
+    new = _with_pools(old.accounts, slots, runs, old.lengths, old.kind_of, old.used.copy())
     _copy_runs(old, new)
     return new
 
@@ -151,6 +170,12 @@ def _spread(position: IntArray, segment: IntArray, count: Array, room: Array, le
         to[:] = first.reshape(size.shape).transpose(1, 0, 2)
 
 
+@inlined
+def needed(groups: int) -> int:
+    """Return how much room a row needs for so many slots and the worst losses that are kept beside them."""
+    return groups + max(0, groups - INLINE)
+
+
 @njit(cache=True)
 def _measure(start: IntArray, group: Array, lengths: IntArray, kind_of: IntArray, accounts: Array, runs: Array) -> None:
     """Count the segments of every run, and give every account a row of slots."""
@@ -165,7 +190,7 @@ def _measure(start: IntArray, group: Array, lengths: IntArray, kind_of: IntArray
             runs[group[first], a // TILE, kind_of[end - first]].count += 1
             groups += 1
             first = end
-        room = max(ROW, (groups + ROW - 1) // ROW * ROW)
+        room = max(ROW, (needed(groups) + ROW - 1) // ROW * ROW)
         accounts[a].row, accounts[a].room, accounts[a].groups = row, room, groups
         row += room
 
@@ -175,20 +200,21 @@ def _place(start: IntArray, group: Array, local: Array, quantity: FloatArray, to
     """Write segments, slots and positions into the runs that `_measure` counted."""
     to.runs["count"][:] = 0
     for a in range(len(start) - 1):
-        first, slot = start[a], to.accounts[a].row
+        first, number = start[a], 0
         while first < start[a + 1]:
             end = first + 1
             while end < start[a + 1] and group[end] == group[first]:
                 end += 1
             kind = to.kind_of[end - first]
             run = to.runs[group[first], a // TILE, kind]
-            to.slots[slot].group, to.slots[slot].kind, to.slots[slot].place = group[first], kind, run.count
-            to.owner[run.segment + run.count], to.slot[run.segment + run.count] = a % TILE, slot
+            slot = to.slots[to.accounts[a].row + number]
+            slot.group, slot.kind, slot.place = group[first], kind, run.count
+            to.owner[run.segment + run.count], to.number[run.segment + run.count] = a % TILE, number
             at = run.position + run.count * to.lengths[kind]
             for k in range(end - first):
                 to.instrument[at + k], to.quantity[at + k] = local[first + k], quantity[first + k]
             run.count += 1
-            slot += 1
+            number += 1
             first = end
 
 
@@ -203,10 +229,8 @@ def _copy_runs(old: Layout, new: Layout) -> None:
                     new.instrument[b.position + k] = old.instrument[a.position + k]
                     new.quantity[b.position + k] = old.quantity[a.position + k]
                 for k in range(a.count):
-                    new.owner[b.segment + k], new.slot[b.segment + k] = (
-                        old.owner[a.segment + k],
-                        old.slot[a.segment + k],
-                    )
+                    new.owner[b.segment + k] = old.owner[a.segment + k]
+                    new.number[b.segment + k] = old.number[a.segment + k]
 
 
 def read(layout: Layout, group_row: IntArray) -> tuple[IntArray, IntArray, FloatArray]:

@@ -14,6 +14,7 @@ from crossmargin.revaluation.changes import apply_fills
 from crossmargin.revaluation.layout import (
     ACCOUNT,
     ACCOUNTS,
+    GROUPS_MAX,
     INSTRUMENTS_MAX,
     ROW,
     RUN,
@@ -67,7 +68,7 @@ class LiveBook:
         no instrument twice. quantity: contracts, long positive, finite; 0 is no position. group: (K,) the group
         of each instrument, from 0. ValueError where they are not so.
         """
-        self._group_of = _whole("group", group, 0, INSTRUMENTS_MAX - 1).astype(np.uint16)
+        self._group_of = _whole("group", group, 0, GROUPS_MAX - 1).astype(np.uint16)
         self._of_row = np.argsort(self._group_of, kind="stable")
         self._group_row = starts(self._group_of, int(self._group_of.max(initial=0)) + 1)
         self._group_size = np.diff(self._group_row)
@@ -199,10 +200,12 @@ class LiveBook:
         old, new = self.accounts, self.accounts + len(limit)
         layout, row = self._layout, int(self._layout.used[SLOTS])
         if new > len(layout.accounts):
-            layout = layout._replace(accounts=_grown(layout.accounts, new + new // 2, ACCOUNT))
+            accounts = _grown(layout.accounts, new + new // 2, ACCOUNT)
+            layout = layout._replace(accounts=accounts, kept=accounts.view(np.float64).reshape(-1, ROW))
         if row + ROW * len(limit) > len(layout.slots):
             size = roomier(row + ROW * len(limit), len(self._group_size))
-            layout = layout._replace(slots=_grown(layout.slots, size, SLOT))
+            slots = _grown(layout.slots, size, SLOT)
+            layout = layout._replace(slots=slots, spilled=slots.view(np.float64))
         tiles, before = -(-new // TILE), layout.runs.shape[1]
         if tiles > before:
             runs = np.zeros((len(layout.runs), tiles + tiles // 2, len(layout.lengths)), RUN)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from crossmargin.revaluation.layout import ACCOUNTS, ROW, TILE, Layout
+from crossmargin.revaluation.layout import ACCOUNTS, INLINE, KEPT, TILE, Layout
 from crossmargin.revaluation.vectors import inlined, prefetch, uncounted, worst_of
 from crossmargin.units import Array, FloatArray, IntArray
 
@@ -147,23 +147,47 @@ def _keep_run(
     """Keep the worst loss of each segment of a run in its slot; with `add`, sum the slots of its owner anew."""
     at = position
     for s in range(segment, segment + count):
-        prefetch(book.slots, book.slot[s + _FETCHED])
-        if add:
-            prefetch(book.accounts, account + book.owner[s + _FETCHED])
-        book.slots[book.slot[s]].kept = worst_of_segment(width, length, book.instrument, book.quantity, at, losses, row)
+        prefetch(book.accounts, account + book.owner[s + _FETCHED])
+        worst = worst_of_segment(width, length, book.instrument, book.quantity, at, losses, row)
         at += step
+        a = account + book.owner[s]
+        keep(book, a, book.number[s], worst)
         if add:
-            _sum_slots(book, account + book.owner[s])
+            book.accounts[a].total = total_with(book, a, book.number[s], worst)
 
 
 @inlined
-def _sum_slots(book: Layout, a: int) -> None:
-    """Set an account's total. By fours: unused slots keep 0.0, and a loop of one length is foreseen."""
-    row, total = book.accounts[a].row, 0.0
-    for j in range(row, row + book.accounts[a].groups, ROW):
-        for k in range(ROW):
-            total += book.slots[j + k].kept
-    book.accounts[a].total = total
+def keep(book: Layout, a: int, number: int, worst: float) -> None:
+    """Keep the worst loss of an account's slot."""
+    if number < INLINE:
+        book.kept[a, KEPT + number] = worst
+    else:
+        book.spilled[_spilled(book, a, number)] = worst
+
+
+@inlined
+def kept(book: Layout, a: int, number: int) -> float:
+    """Return the worst loss kept for an account's slot."""
+    return book.kept[a, KEPT + number] if number < INLINE else book.spilled[_spilled(book, a, number)]
+
+
+@inlined
+def _spilled(book: Layout, a: int, number: int) -> int:
+    return book.accounts[a].row + book.accounts[a].room + INLINE - 1 - number
+
+
+@inlined
+def total_with(book: Layout, a: int, number: int, worst: float) -> float:
+    """Return an account's total if its slot `number` kept `worst`; -1 for none: what is kept, summed.
+
+    Slots not in use keep 0.0, so most accounts are a sum of one length.
+    """
+    total = 0.0
+    for j in range(INLINE):
+        total += worst if j == number else book.kept[a, KEPT + j]
+    for j in range(INLINE, book.accounts[a].groups):
+        total += worst if j == number else book.spilled[_spilled(book, a, j)]
+    return total
 
 
 @njit(cache=True, nogil=True)
@@ -201,4 +225,4 @@ def keep_worst_losses(
                     _keep_run(width, book.lengths[c], book.lengths[c], book, p, s, n, a, losses, row, not whole)
         if whole:
             for a in range(t * TILE, min((t + 1) * TILE, book.used[ACCOUNTS])):
-                _sum_slots(book, a)
+                book.accounts[a].total = total_with(book, a, -1, 0.0)
