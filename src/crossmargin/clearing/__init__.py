@@ -13,6 +13,8 @@ rounding account in the same event. A no has a name (`Reason`); an exception is 
 """
 
 from crossmargin.clearing.auditing import Audit, audit, unconserved
+from crossmargin.clearing.expiry import CorrectSettlement, Expire, SetAveraging, SetSettlementPrice
+from crossmargin.clearing.funding import PayFunding, SampleFunding, SetFunding
 from crossmargin.clearing.journal import (
     GENESIS,
     KEY_LENGTH_MAX,
@@ -34,7 +36,9 @@ from crossmargin.clearing.parties import ListInstrument, OpenAccount, OpenHouse,
 from crossmargin.clearing.rejections import Reason, Rejected
 from crossmargin.clearing.risk import Fill, PoolStanding, Risk
 from crossmargin.clearing.sequencer import Applied, House, HouseHalted, Reply, rebuilt, recovered, replay
+from crossmargin.clearing.settlement import SettleVariation
 from crossmargin.clearing.state import State
+from crossmargin.clearing.time import AdvanceClock
 from crossmargin.clearing.trading import ClearedTrade, ClearTrades, TradesCleared
 from crossmargin.clearing.venue import Closed, ForcedOrder, Report, Trade, Venue
 
@@ -42,6 +46,7 @@ __all__ = [
     "GENESIS",
     "HOUSE_ACCOUNTS",
     "KEY_LENGTH_MAX",
+    "AdvanceClock",
     "Applied",
     "Audit",
     "CheckOrder",
@@ -49,8 +54,10 @@ __all__ = [
     "ClearedTrade",
     "Closed",
     "Command",
+    "CorrectSettlement",
     "Deposit",
     "Event",
+    "Expire",
     "Fill",
     "ForcedOrder",
     "House",
@@ -61,6 +68,7 @@ __all__ = [
     "ListInstrument",
     "OpenAccount",
     "OpenHouse",
+    "PayFunding",
     "PoolStanding",
     "Reason",
     "Record",
@@ -69,6 +77,11 @@ __all__ = [
     "Reply",
     "Report",
     "Risk",
+    "SampleFunding",
+    "SetAveraging",
+    "SetFunding",
+    "SetSettlementPrice",
+    "SettleVariation",
     "Snapshot",
     "State",
     "Trade",

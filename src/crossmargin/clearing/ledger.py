@@ -12,6 +12,8 @@ from crossmargin.units import IntArray
 
 HERE = 0
 """The location that is the house itself; money that comes from nowhere else is here."""
+LENT, BORROWED = -1, -2
+"""No locations: what an account has lent to a lending pool (>= 0), and what it owes to one (<= 0). Always final."""
 
 HOUSE_ACCOUNTS = (
     "external",
@@ -22,10 +24,24 @@ HOUSE_ACCOUNTS = (
     "lending-reserve",
     "conversion",
     "house",
+    "withdrawals",
+    "default-fund",
 )
 """Accounts the house keeps its own money in, by number. `external` is the world: minus all that was paid in. `lending`
-is what lenders have put up and borrowers have not taken; `conversion` what collateral is exchanged against."""
-EXTERNAL, FEES, ROUNDING, INSURANCE, LENDING, RESERVE, CONVERSION, HOUSE = range(len(HOUSE_ACCOUNTS))
+is what lenders have put up and borrowers have not taken; `conversion` what collateral is exchanged against;
+`withdrawals` what was asked for and is not gone for certain; `default-fund` what members have put up."""
+(
+    EXTERNAL,
+    FEES,
+    ROUNDING,
+    INSURANCE,
+    LENDING,
+    RESERVE,
+    CONVERSION,
+    HOUSE,
+    WITHDRAWALS,
+    DEFAULT_FUND,
+) = range(len(HOUSE_ACCOUNTS))
 FIRST_CLIENT = len(HOUSE_ACCOUNTS)
 """Number of the first account that is not the house's."""
 
@@ -97,6 +113,13 @@ class Ledger:
                 self.elsewhere[key] = after
             else:
                 del self.elsewhere[key]
+
+    def post_columns(self, asset: int, accounts: IntArray, amounts: IntArray) -> None:
+        """Book what many accounts get (> 0) and pay (< 0) of an asset, here and final; it cancels. No account twice."""
+        assert sum(amounts.tolist()) == 0, f"ledger: columns that do not cancel: {sum(amounts.tolist())}"
+        after = self.cash[accounts, asset] + amounts
+        assert abs(after).max(initial=0) < AMOUNT_MAX, "ledger: a balance leaves 62 bits"
+        self.cash[accounts, asset] = after
 
     def of_account(self, account: int) -> Iterator[Posting]:
         """Yield the balances of an account that are not 0, as postings that would make them."""

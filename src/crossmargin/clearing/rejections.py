@@ -54,6 +54,17 @@ class Reason(StrEnum):
     TRADE_IS_NOT_THE_ORDERS = "trade_is_not_the_orders"
     TRADE_WITH_ITSELF = "trade_with_itself"
 
+    # Cash flows.
+    MARK_IS_STALE = "mark_is_stale"
+    NOTHING_IS_DUE = "nothing_is_due"
+    INSTRUMENT_HAS_NO_VARIATION = "instrument_has_no_variation"
+    INSTRUMENT_HAS_NO_FUNDING = "instrument_has_no_funding"
+    INSTRUMENT_HAS_NOT_EXPIRED = "instrument_has_not_expired"
+    SETTLEMENT_HAS_NO_QUORUM = "settlement_has_no_quorum"
+    SETTLEMENT_PRICE_IS_KNOWN = "settlement_price_is_known"
+    SETTLEMENT_IS_UNDER_WAY = "settlement_is_under_way"
+    SETTLEMENT_IS_FINAL = "settlement_is_final"
+
 
 @dataclass(frozen=True, slots=True)
 class Rejected:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from crossmargin.clearing.expiry import Expiries
+from crossmargin.clearing.funding import Funding
 from crossmargin.clearing.ledger import Ledger
 from crossmargin.clearing.marks import Marks
 from crossmargin.clearing.money import Deposits
@@ -32,6 +34,8 @@ class State:
     __slots__ = (
         "currency",
         "deposits",
+        "expiries",
+        "funding",
         "is_open",
         "ledger",
         "marks",
@@ -44,7 +48,7 @@ class State:
         "touched",
     )
 
-    PARTS = ("parties", "ledger", "positions", "deposits", "marks", "orders")
+    PARTS = ("parties", "ledger", "positions", "deposits", "marks", "orders", "funding", "expiries")
     """The parts that are frozen, in this order; each has `frozen` and `thawed`."""
 
     def __init__(self) -> None:
@@ -58,6 +62,8 @@ class State:
         self.deposits = Deposits()
         self.marks = Marks()
         self.orders = Orders()
+        self.funding = Funding()
+        self.expiries = Expiries()
         self.risk: Risk | None = None
         self.touched: set[int] = set()
 
