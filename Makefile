@@ -7,6 +7,8 @@ UV := $(BIN)/uv
 # Workers of `make test`: "auto" is one per core.
 JOBS ?= auto
 PYTEST_ARGS ?=
+# Seeds of `make simulate`.
+SEEDS ?= 1000
 # Two makes at once wait for each other where flock exists; the second then finds nothing left to do.
 LOCK := $(if $(shell command -v flock 2>/dev/null),flock .make.lock,)
 # uv does not read pip's settings: a machine whose pip asks a mirror must have uv ask it too.
@@ -17,7 +19,7 @@ WITH_INDEX = index="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$(INDEX)}}"; [ -z "$$
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check fmt bench docs backtest-page lock clean
+.PHONY: help venv demo test simulate check fmt bench docs backtest-page lock clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -27,6 +29,9 @@ demo: venv ## margin the shipped book and show every account's standing
 
 test: venv ## run the tests (JOBS=4, PYTEST_ARGS="-k haircut")
 	$(BIN)/python -m pytest -n $(JOBS) -rs $(PYTEST_ARGS)
+
+simulate: venv ## run seeded houses under faults (SEEDS=10000, SECONDS_MAX=300 instead of a number)
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(if $(SECONDS_MAX),--seconds $(SECONDS_MAX))
 
 check: venv ## formatting, lint, types and the floors
 	$(BIN)/ruff format --check .

@@ -67,8 +67,7 @@ class Orders:
         if after == 0:
             self.remove(name)
             return
-        # What stays held is rounded up: never less than what the rest was checked against.
-        keep = -(-order.reserve * abs(after) // abs(order.lots))
+        keep = reserve_kept(order.reserve, order.lots, after)
         self._count(order, -lots, keep - order.reserve)
         order.lots, order.reserve = after, keep
 
@@ -253,6 +252,11 @@ def reduces_position(state: State, account: int, instrument: int, lots: int) -> 
         return False
     bought, sold = state.orders.resting.get((account, instrument), (0, 0))
     return abs(lots) + (bought if lots > 0 else sold) <= abs(position)
+
+
+def reserve_kept(reserve: int, lots: int, after: int) -> int:
+    """Return what stays held when `after` of `lots` are left: rounded up, never less than they were checked against."""
+    return -(-reserve * abs(after) // abs(lots))
 
 
 def premium_of(contract: Contract, lots: int, ticks: int) -> int:

@@ -13,7 +13,7 @@ from crossmargin.clearing.fees import fee_of
 from crossmargin.clearing.ledger import FEES, ROUNDING, Posting
 from crossmargin.clearing.machine import Command, Decision, Event, applies, decides
 from crossmargin.clearing.marks import column, whole_numbers
-from crossmargin.clearing.orders import premium_of, trade_wrong
+from crossmargin.clearing.orders import premium_of, reserve_kept, trade_wrong
 from crossmargin.clearing.parties import account_of, instrument_number_of
 from crossmargin.clearing.rejections import Reason, Rejected
 from crossmargin.clearing.risk import Fill
@@ -72,17 +72,22 @@ class _Batch:
         self.cash: dict[tuple[int, int], int] = defaultdict(int)
         self.moved: dict[tuple[int, int], int] = defaultdict(int)
         self.lots: dict[tuple[int, int], int] = defaultdict(int)
-        self.filled: dict[str, int] = defaultdict(int)
+        self.left: dict[str, tuple[int, int]] = {}
+        self.freed: dict[tuple[int, int], int] = defaultdict(int)
+
+    def order_left(self, order: str) -> tuple[int, int]:
+        """Return (lots, reserve) of what is left of an order that is held; (0, 0) where there is none or no more."""
+        held = self.state.orders.open.get(order)
+        return self.left.get(order, (held.lots, held.reserve)) if held is not None else (0, 0)
 
     def side_wrong(self, account: int, fill: Fill, order: str) -> Rejected | None:
         """Return why an account may not take its side of a trade; None where it may."""
         state = self.state
         if self._too_large(account, fill):
             return Rejected(Reason.AMOUNT_TOO_LARGE, f"{fill.lots} lots at {fill.ticks}")
-        held = state.orders.open.get(order)
-        if held is not None:
-            left = held.lots - self.filled[order]
-            buys = fill.lots > 0
+        left, reserve = self.order_left(order)
+        if left:
+            held, buys = state.orders.open[order], fill.lots > 0
             if (
                 held.account != account
                 or held.instrument != fill.instrument
@@ -93,14 +98,15 @@ class _Batch:
                 return Rejected(Reason.TRADE_IS_NOT_THE_ORDERS, order)
             if held.reduce_only and not self.reduces(account, fill):
                 return Rejected(Reason.ORDER_REDUCES_NOTHING, order)
-            if held.reserve or self.reduces(account, fill):
+            if reserve or self.reduces(account, fill):
                 return None
         if state.risk is not None:
             return state.risk.allows_fills(state, account, [*self.fills[account], fill])
         contract = state.parties.instruments[fill.instrument].contract
         needed = premium_of(contract, fill.lots, fill.ticks) + fill.fee
         asset = contract.settle
-        free = state.ledger.balance(account, asset) + self.cash[account, asset] - state.orders.held(account, asset)
+        held_now = state.orders.held(account, asset) - self.freed[account, asset]
+        free = state.ledger.balance(account, asset) + self.cash[account, asset] - held_now
         if needed > 0 and needed > free and not self.reduces(account, fill):
             return Rejected(Reason.FUNDS_ARE_INSUFFICIENT, f"{free} are free, {needed} are needed")
         return None
@@ -131,10 +137,13 @@ class _Batch:
         self.moved[account, contract.settle] += abs(contract.value(fill.lots, fill.ticks)) + abs(fill.fee)
         self.moved[FEES, contract.settle] += abs(fill.fee)
         self.lots[account, fill.instrument] += fill.lots
-        if order in self.state.orders.open:
-            self.filled[order] += fill.lots
-            return True
-        return False
+        lots, reserve = self.order_left(order)
+        if not lots:
+            return False
+        kept = reserve_kept(reserve, lots, lots - fill.lots)
+        self.left[order] = lots - fill.lots, kept
+        self.freed[account, self.state.orders.open[order].asset] += reserve - kept
+        return True
 
 
 @decides(ClearTrades)

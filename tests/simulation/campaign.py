@@ -1,0 +1,57 @@
+"""Campaign: many seeds, each a run of its own; what they reached, and how little of it a failing one needs."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tests.simulation.operations import Submit
+from tests.simulation.shrinking import shrunk
+from tests.simulation.trial import Broken, Trial, carried_out
+from tests.simulation.workload import Workload
+
+
+@dataclass
+class Outcome:
+    """What became of a seed: its end, how many operations it had, what it reached and, where it failed, what of it."""
+
+    seed: int
+    hash: str = ""
+    operations: list = field(default_factory=list)
+    reached: Counter = field(default_factory=Counter)
+    failure: Broken | None = None
+
+
+def run(seed, length):
+    """Run a seed for `length` operations."""
+    trial, workload = Trial(), Workload(seed)
+    outcome = Outcome(seed, reached=trial.reached)
+    try:
+        for _ in range(length):
+            operation = workload.next(trial)
+            outcome.operations.append(operation)
+            trial.do(operation)
+        trial.replayed()
+    except Broken as failure:
+        outcome.failure = failure
+    outcome.hash = trial.hash
+    return outcome
+
+
+def cut_down(outcome):
+    """Return the shortest list of operations found that fails as an outcome did."""
+
+    def fails(operations):
+        try:
+            carried_out(operations)
+        except Broken as failure:
+            return failure.what == outcome.failure.what
+        return False
+
+    single = [part for operation in outcome.operations for part in _parts(operation)]
+    return shrunk(single if fails(single) else outcome.operations, fails)
+
+
+def _parts(operation):
+    """Return a group of commands as groups of one, where nothing goes wrong with it."""
+    if isinstance(operation, Submit) and not operation.fault:
+        return [Submit((request,)) for request in operation.requests]
+    return [operation]
