@@ -223,7 +223,6 @@ class SqliteJournal:
             claim.note(after.sequence)
         except BaseException as error:
             # Interrupted or failed, it is not known what is on the disk; a retry might be told a lie.
-            self._abandon(connection)
             self._fail(str(error) or type(error).__name__, error)
         self._head = after
 
@@ -278,14 +277,6 @@ class SqliteJournal:
             self._claim.close()
             self._claim = None
 
-    def _abandon(self, connection: apsw.Connection) -> None:
-        """Give up a transaction that failed, and leave the file as it is: the next opening finds out what it is."""
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        if connection.in_transaction:
-            # What failed once may fail again; the lock goes with the connection at the latest.
-            with suppress(apsw.Error):
-                connection.execute("ROLLBACK")
-
     def _logged(self, connection: apsw.Connection, name: str, pages: int) -> int:
         self._wal_pages = pages
         return apsw.SQLITE_OK
@@ -329,7 +320,14 @@ class SqliteJournal:
             raise JournalFailed(f"{self._path}: {self._failed}")
 
     def _fail(self, why: str, cause: BaseException | None = None) -> NoReturn:
+        """Refuse everything from now on, and leave the file as it is: the next opening finds out what it is."""
         self._failed = self._failed or why
+        if self._writing is not None:
+            self._writing.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            if self._writing.in_transaction:
+                # What failed once may fail again; the lock goes with the connection at the latest.
+                with suppress(apsw.Error):
+                    self._writing.execute("ROLLBACK")
         if isinstance(cause, JournalFailed) or (cause is not None and not isinstance(cause, Exception)):
             raise cause
         raise JournalFailed(f"{self._path}: {why}") from cause
