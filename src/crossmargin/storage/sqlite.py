@@ -166,11 +166,14 @@ class SqliteJournal:
         [(found,), *_] = connection.execute("PRAGMA integrity_check(1)").fetchall()
         if found != "ok":
             raise JournalCorrupt(f"{self._path}: {found}")
+        # One transaction: a writer at work between two looks would make them disagree.
+        connection.execute("BEGIN")
         rows: list[tuple[Any, ...]] = connection.execute("SELECT epoch, sequence, hash FROM head").fetchall()
+        last = self._last(connection)
+        connection.execute("COMMIT")
         if len(rows) != 1:
             raise JournalCorrupt(f"{self._path}: found {len(rows)} heads")
         epoch, sequence, hash_ = rows[0]
-        last = self._last(connection)
         if last is not None and last.epoch > epoch:
             raise JournalCorrupt(f"{self._path}: record {last.sequence} is of an epoch that nobody claimed")
         head = Head(sequence=last.sequence, hash=last.hash) if last is not None else Head()
