@@ -45,7 +45,7 @@ class FundingTerms:
     stale: int
     """How long a sample is good for; then accrual stops."""
     since: int
-    """When the interval began."""
+    """When the interval began: a whole number of intervals after 1970."""
     accrued_until: int
     premium: int = 0
     ticks: int = 0
@@ -143,10 +143,12 @@ def _set(state: State, command: SetFunding) -> Decision:
 def _was_set(state: State, event: FundingSet) -> None:
     terms = state.funding.by_instrument.get(event.instrument)
     values = (event.interval, event.interest, event.clamp, event.limit, event.stale)
+    since = state.now - state.now % event.interval
     if terms is None:
-        state.funding.by_instrument[event.instrument] = FundingTerms(*values, state.now, state.now)
+        state.funding.by_instrument[event.instrument] = FundingTerms(*values, since, state.now)
     else:
         terms.interval, terms.interest, terms.clamp, terms.limit, terms.stale = values
+        terms.since = since
 
 
 # --- samples and accrual
@@ -333,7 +335,7 @@ def payment(state: State, number: int, flows: Flows) -> list[Event] | Rejected:
         columns = flows.balanced(contract.settle, held.account[slots], owed // FUNDING_UNIT)
     if columns is None:
         return Rejected(Reason.AMOUNT_TOO_LARGE, f"funding of {contract.instrument.symbol}")
-    since = terms.since + (state.now - terms.since) // terms.interval * terms.interval
+    since = state.now - state.now % terms.interval
     return [*events, FundingPaid(instrument=number, since=since, account=columns[0], amount=columns[1])]
 
 
