@@ -17,6 +17,7 @@ class Outcome:
     hash: str = ""
     operations: list = field(default_factory=list)
     reached: Counter = field(default_factory=Counter)
+    replies: list = field(default_factory=list)
     failure: Broken | None = None
 
 
@@ -32,7 +33,7 @@ def run(seed, length):
         trial.replayed()
     except Broken as failure:
         outcome.failure = failure
-    outcome.hash = trial.hash
+    outcome.hash, outcome.replies = trial.hash, trial.replies
     return outcome
 
 

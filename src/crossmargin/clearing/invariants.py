@@ -108,7 +108,7 @@ def _insured(state: State) -> Iterator[str]:
 def _pending(state: State) -> Iterator[str]:
     """I4: pending money of an account is that of its deposits that are not final."""
     expected: dict[tuple[int, int, int], int] = defaultdict(int)
-    for account, asset, amount, location, stage in state.deposits.by_reference.values():
+    for account, asset, amount, location, stage, *_ in state.deposits.by_reference.values():
         if stage == PENDING:
             expected[account, asset, location] += amount
     found = {
@@ -120,11 +120,29 @@ def _pending(state: State) -> Iterator[str]:
         yield f"pending deposits are {dict(expected)}, pending balances {found}"
 
 
+def _reserved(state: State) -> Iterator[str]:
+    """I13: what is held is the sum of what open orders hold, and rests on instruments that are not settled."""
+    held: dict[tuple[int, int], int] = defaultdict(int)
+    resting: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0])
+    for name, order in state.orders.open.items():
+        held[order.account, order.asset] += order.reserve
+        resting[order.account, order.instrument][order.lots < 0] += abs(order.lots)
+        if order.lots == 0 or order.reserve < 0 or state.parties.instruments[order.instrument].stage == SETTLED:
+            yield f"order {name} is over and still open, or holds less than nothing"
+        if name not in state.orders.by_account.get(order.account, {}):
+            yield f"order {name} is not among those of its account"
+    if {key: amount for key, amount in held.items() if amount} != state.orders.reserved:
+        yield f"orders hold {dict(held)}, {state.orders.reserved} is held"
+    if resting != state.orders.resting:
+        yield f"orders rest with {dict(resting)} lots, {state.orders.resting} are counted"
+
+
 INVARIANTS: dict[str, Callable[[State], Iterator[str]]] = {
     "I1 conservation": _conserved,
     "I3 zero net": _zero_net,
     "I4 derived is folded": _derived,
     "I4 pending is deposits": _pending,
+    "I13 reservations": _reserved,
     "I14 insurance": _insured,
     "P27 settled is gone": _settled,
     "closed is empty": _closed,
