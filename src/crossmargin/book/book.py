@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite, nan
 
 import numpy as np
@@ -218,6 +218,39 @@ class Book:
             rules=rules,
             warnings=warnings,
         )
+
+    def with_room(self, account: str, symbols: Iterable[str]) -> Book:
+        """Return the book with an empty row wherever trades of `account` in `symbols` would book something.
+
+        That is a cross position in each, and a balance here of each asset they are paid in, where it has none yet. An
+        empty row changes no number; instruments that nobody held are priced with it.
+        """
+        number = list(self.accounts.ids).index(account)
+        wanted = np.array(sorted({self.catalogue.number[symbol] for symbol in symbols}), dtype=np.int64)
+        mine = (self.positions.account == number) & ~self.positions.isolated
+        new = np.setdiff1d(wanted, self.positions.instrument[mine])
+        at = np.full(len(new), number, dtype=np.int64)
+        nothing = np.zeros(len(new))
+        positions = self.positions.and_rows(
+            Positions(
+                account=at,
+                instrument=new,
+                quantity=nothing,
+                isolated=np.zeros(len(new), dtype=np.bool_),
+                collateral=nothing,
+                priced=nothing,
+                entry_value=nothing,
+            )
+        )
+        paid_in = np.unique(self.catalogue.settle[wanted])
+        own = self.balances
+        here = own.asset[(own.account == number) & (own.location == 0) & own.final]
+        paid_in = np.setdiff1d(paid_in, here)
+        columns = (np.full(len(paid_in), number), paid_in, np.zeros(len(paid_in), dtype=np.int64), np.zeros(len(paid_in)))
+        rows = (own.account, own.asset, own.location, own.amount, own.final)
+        empty = (*columns, np.ones(len(paid_in), dtype=np.bool_))
+        merged = Balances.merged(*(np.concatenate((have, more)) for have, more in zip(rows, empty, strict=True)))
+        return replace(self, positions=positions, balances=merged)
 
     def holders(self, *, instrument: int | None = None, asset: int | None = None) -> list[str]:
         """Return the ids of the accounts that hold an instrument, or have a balance in or settle in an asset."""

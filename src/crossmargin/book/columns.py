@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from decimal import Context, Decimal
 
 import numpy as np
@@ -142,6 +142,14 @@ class Positions:
             priced=priced,
             entry_value=entry_value,
         )
+
+    def and_rows(self, more: Positions) -> Positions:
+        """Return these positions and others that are not among them, in canonical order."""
+        columns = {
+            field.name: np.concatenate((getattr(self, field.name), getattr(more, field.name))) for field in fields(self)
+        }
+        order = np.lexsort((columns["isolated"], columns["instrument"], columns["account"]))
+        return Positions(**{name: column[order] for name, column in columns.items()})
 
     def spot(self, catalogue: Catalogue) -> tuple[Array, Array, Array, Array, Array]:
         """Return spot positions as balance columns (account, asset, location 0, amount, final)."""
