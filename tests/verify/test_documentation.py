@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from crossmargin import collateral, margin, market, pricing, scenarios, standing
+from crossmargin import clearing, collateral, margin, market, pricing, scenarios, standing
 from crossmargin.verify import models, run
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "golden-cases.md"
 ROOMS = {
+    "clearing": clearing,
     "collateral": collateral,
     "margin": margin,
     "market": market,

@@ -11,6 +11,7 @@ from crossmargin.verify.inputs import Inputs
 
 ADAPTER_FILES = (
     "brackets",
+    "clearing",
     "isolated",
     "options",
     "misc",
