@@ -77,7 +77,7 @@ def test_a_key_used_twice_in_one_batch_has_one_effect():
     first, again, other = opened.submit_all([(deposit(), "k"), (deposit(), "k"), (deposit(7, "q"), "k")])
     assert first == again
     assert other.reason is Reason.KEY_USED_FOR_ANOTHER_COMMAND
-    assert opened.state.ledger.balance(8, 0) == 100
+    assert opened.state.ledger.balance(opened.state.parties.account_number["alice"], 0) == 100
 
 
 def test_a_key_may_be_used_again_after_the_house_was_opened_anew():
