@@ -68,6 +68,11 @@ class Marks:
         """Return the index of an underlying or asset in 1e-8; None where there is none yet."""
         return self.indices.get(name)
 
+    def latest(self) -> int | None:
+        """Return when the newest mark came, nanoseconds since 1970 UTC; None where there is none."""
+        newest = max(int(self.times.max()), max(self.index_times.values(), default=UNKNOWN))
+        return None if newest == UNKNOWN else newest
+
     def frozen(self) -> Any:
         """Return the marks as plain values."""
         known = np.flatnonzero(self.times != UNKNOWN)

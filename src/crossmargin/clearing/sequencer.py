@@ -18,6 +18,7 @@ from crossmargin.clearing.journal import (
 from crossmargin.clearing.machine import Command, Event, apply, decide
 from crossmargin.clearing.rejections import Reason, Rejected
 from crossmargin.clearing.risk import Risk
+from crossmargin.clearing.standings import noticed
 from crossmargin.clearing.state import State
 from crossmargin.errors import CrossmarginError
 
@@ -115,12 +116,20 @@ class House:
         decision = decide(state, command)
         # A list of its own: what is written down and applied is one thing.
         outcome = decision if isinstance(decision, Rejected) else list(decision)
+        sequence = before.sequence + 1 if before is not None else 1
+        reply = _taken(state, sequence, outcome)
+        if isinstance(reply, Applied):
+            # What it does to the standing of pools belongs to the same record, however it came about.
+            seen = noticed(state)
+            if seen:
+                outcome = [*reply.events, *seen]
+                reply = _taken(state, sequence, seen, reply.events)
         record = chained(before, self._journal.epoch, state.now, name, encoded(body, outcome))
         records.append(record)
         self._last = record
         if name:
             self._unsaved[name] = record
-        return _taken(state, record, outcome)
+        return reply
 
 
 def recovered(journal: Journal) -> tuple[State, Record | None]:
@@ -169,16 +178,17 @@ def replay(state: State, record: Record) -> Reply:
         _, outcome = decoded(record.payload)
     except ValueError as error:
         raise JournalCorrupt(f"record {record.sequence}: {error}") from None
-    return _taken(state, record, outcome)
+    return _taken(state, record.sequence, outcome)
 
 
-def _taken(state: State, record: Record, outcome: Sequence[Event] | Rejected) -> Reply:
-    state.sequence = record.sequence
+def _taken(state: State, sequence: int, outcome: Sequence[Event] | Rejected, earlier: tuple[Event, ...] = ()) -> Reply:
+    """Apply what record `sequence` says happened, after the events of it that were applied earlier."""
+    state.sequence = sequence
     if isinstance(outcome, Rejected):
         return outcome
     for event in outcome:
         apply(state, event)
-    return Applied(record.sequence, tuple(outcome))
+    return Applied(sequence, (*earlier, *outcome))
 
 
 def _same(known: Record, body: bytes) -> Reply:

@@ -15,6 +15,7 @@ from crossmargin.clearing.money import Deposits
 from crossmargin.clearing.orders import Orders
 from crossmargin.clearing.parties import Parties
 from crossmargin.clearing.positions import Positions
+from crossmargin.clearing.standings import Standings
 
 if TYPE_CHECKING:
     from crossmargin.clearing.risk import Risk
@@ -45,10 +46,11 @@ class State:
         "positions",
         "risk",
         "sequence",
+        "standings",
         "touched",
     )
 
-    PARTS = ("parties", "ledger", "positions", "deposits", "marks", "orders", "funding", "expiries")
+    PARTS = ("parties", "ledger", "positions", "deposits", "marks", "orders", "standings", "funding", "expiries")
     """The parts that are frozen, in this order; each has `frozen` and `thawed`."""
 
     def __init__(self) -> None:
@@ -62,6 +64,7 @@ class State:
         self.deposits = Deposits()
         self.marks = Marks()
         self.orders = Orders()
+        self.standings = Standings()
         self.funding = Funding()
         self.expiries = Expiries()
         self.risk: Risk | None = None
