@@ -13,6 +13,7 @@ rounding account in the same event. A no has a name (`Reason`); an exception is 
 """
 
 from crossmargin.clearing.auditing import Audit, audit, unconserved
+from crossmargin.clearing.control import Restrict
 from crossmargin.clearing.expiry import CorrectSettlement, Expire, SetAveraging, SetSettlementPrice
 from crossmargin.clearing.funding import PayFunding, SampleFunding, SetFunding
 from crossmargin.clearing.journal import (
@@ -28,11 +29,16 @@ from crossmargin.clearing.journal import (
     record_hash,
 )
 from crossmargin.clearing.ledger import HOUSE_ACCOUNTS
+from crossmargin.clearing.limits import SetLimits, SetTier, SetWithdrawalLimit
+from crossmargin.clearing.locations import HaltLocation, ResumeLocation, SetLocation
 from crossmargin.clearing.machine import Command, Event, command_types, event_types
 from crossmargin.clearing.marks import UpdateMarks
-from crossmargin.clearing.money import Deposit
+from crossmargin.clearing.members import AdmitMember, CloseAccount, Contribute, MoveClient
+from crossmargin.clearing.money import Deposit, FinalizeDeposit, MoveCollateral, ReverseDeposit, Transfer
 from crossmargin.clearing.orders import CheckOrder, ReleaseOrder
+from crossmargin.clearing.parameters import ApproveParameters, DropProposal, ProposeParameters, ReportImpact
 from crossmargin.clearing.parties import ListInstrument, OpenAccount, OpenHouse, terms_of
+from crossmargin.clearing.pools import JoinPool, LeavePool, RevokeAgreement, SignAgreement
 from crossmargin.clearing.rejections import Reason, Rejected
 from crossmargin.clearing.risk import Fill, PoolStanding, Risk
 from crossmargin.clearing.sequencer import Applied, House, HouseHalted, Reply, rebuilt, recovered, replay
@@ -41,53 +47,88 @@ from crossmargin.clearing.state import State
 from crossmargin.clearing.time import AdvanceClock
 from crossmargin.clearing.trading import ClearedTrade, ClearTrades, TradesCleared
 from crossmargin.clearing.venue import Closed, ForcedOrder, Report, Trade, Venue
+from crossmargin.clearing.withdrawals import (
+    ConfirmWithdrawal,
+    DelayWithdrawals,
+    ReturnWithdrawal,
+    SendWithdrawal,
+    Withdraw,
+)
 
 __all__ = [
     "GENESIS",
     "HOUSE_ACCOUNTS",
     "KEY_LENGTH_MAX",
+    "AdmitMember",
     "AdvanceClock",
     "Applied",
+    "ApproveParameters",
     "Audit",
     "CheckOrder",
     "ClearTrades",
     "ClearedTrade",
+    "CloseAccount",
     "Closed",
     "Command",
+    "ConfirmWithdrawal",
+    "Contribute",
     "CorrectSettlement",
+    "DelayWithdrawals",
     "Deposit",
+    "DropProposal",
     "Event",
     "Expire",
     "Fill",
+    "FinalizeDeposit",
     "ForcedOrder",
+    "HaltLocation",
     "House",
     "HouseHalted",
+    "JoinPool",
     "Journal",
     "JournalCorrupt",
     "JournalFailed",
+    "LeavePool",
     "ListInstrument",
+    "MoveClient",
+    "MoveCollateral",
     "OpenAccount",
     "OpenHouse",
     "PayFunding",
     "PoolStanding",
+    "ProposeParameters",
     "Reason",
     "Record",
     "Rejected",
     "ReleaseOrder",
     "Reply",
     "Report",
+    "ReportImpact",
+    "Restrict",
+    "ResumeLocation",
+    "ReturnWithdrawal",
+    "ReverseDeposit",
+    "RevokeAgreement",
     "Risk",
     "SampleFunding",
+    "SendWithdrawal",
     "SetAveraging",
     "SetFunding",
+    "SetLimits",
+    "SetLocation",
     "SetSettlementPrice",
+    "SetTier",
+    "SetWithdrawalLimit",
     "SettleVariation",
+    "SignAgreement",
     "Snapshot",
     "State",
     "Trade",
     "TradesCleared",
+    "Transfer",
     "UpdateMarks",
     "Venue",
+    "Withdraw",
     "audit",
     "chained",
     "check_chain",

@@ -7,15 +7,21 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from crossmargin.clearing.control import Control
 from crossmargin.clearing.expiry import Expiries
 from crossmargin.clearing.funding import Funding
 from crossmargin.clearing.ledger import Ledger
+from crossmargin.clearing.limits import Limits
+from crossmargin.clearing.locations import Locations
 from crossmargin.clearing.marks import Marks
+from crossmargin.clearing.members import Members
 from crossmargin.clearing.money import Deposits
 from crossmargin.clearing.orders import Orders
+from crossmargin.clearing.parameters import Parameters
 from crossmargin.clearing.parties import Parties
+from crossmargin.clearing.pools import Pools
 from crossmargin.clearing.positions import Positions
-from crossmargin.clearing.standings import Standings
+from crossmargin.clearing.withdrawals import Withdrawals
 
 if TYPE_CHECKING:
     from crossmargin.clearing.risk import Risk
@@ -33,24 +39,46 @@ class State:
     """
 
     __slots__ = (
+        "control",
         "currency",
         "deposits",
         "expiries",
         "funding",
         "is_open",
         "ledger",
+        "limits",
+        "locations",
         "marks",
+        "members",
         "now",
         "orders",
+        "parameters",
         "parties",
+        "pools",
         "positions",
         "risk",
         "sequence",
-        "standings",
         "touched",
+        "withdrawals",
     )
 
-    PARTS = ("parties", "ledger", "positions", "deposits", "marks", "orders", "standings", "funding", "expiries")
+    PARTS = (
+        "parties",
+        "ledger",
+        "positions",
+        "deposits",
+        "marks",
+        "orders",
+        "funding",
+        "expiries",
+        "control",
+        "limits",
+        "locations",
+        "members",
+        "parameters",
+        "pools",
+        "withdrawals",
+    )
     """The parts that are frozen, in this order; each has `frozen` and `thawed`."""
 
     def __init__(self) -> None:
@@ -64,9 +92,15 @@ class State:
         self.deposits = Deposits()
         self.marks = Marks()
         self.orders = Orders()
-        self.standings = Standings()
         self.funding = Funding()
         self.expiries = Expiries()
+        self.control = Control()
+        self.limits = Limits()
+        self.locations = Locations()
+        self.members = Members()
+        self.parameters = Parameters()
+        self.pools = Pools()
+        self.withdrawals = Withdrawals()
         self.risk: Risk | None = None
         self.touched: set[int] = set()
 
@@ -75,6 +109,8 @@ class State:
         self.ledger.make_room(len(self.parties.accounts), len(self.parties.assets))
         self.positions.make_room(len(self.parties.accounts), 1, len(self.parties.instruments))
         self.marks.make_room(len(self.parties.instruments))
+        self.control.make_room(len(self.parties.accounts), len(self.parties.instruments))
+        self.limits.make_room(len(self.parties.instruments))
 
     def frozen(self) -> bytes:
         """Return the state as bytes: the same bytes for the same state, however it came about."""
