@@ -21,6 +21,7 @@ from crossmargin.clearing.parameters import Parameters
 from crossmargin.clearing.parties import Parties
 from crossmargin.clearing.pools import Pools
 from crossmargin.clearing.positions import Positions
+from crossmargin.clearing.standings import Standings
 from crossmargin.clearing.withdrawals import Withdrawals
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class State:
         "positions",
         "risk",
         "sequence",
+        "standings",
         "touched",
         "withdrawals",
     )
@@ -69,6 +71,7 @@ class State:
         "deposits",
         "marks",
         "orders",
+        "standings",
         "funding",
         "expiries",
         "control",
@@ -92,6 +95,7 @@ class State:
         self.deposits = Deposits()
         self.marks = Marks()
         self.orders = Orders()
+        self.standings = Standings()
         self.funding = Funding()
         self.expiries = Expiries()
         self.control = Control()
