@@ -40,9 +40,11 @@ from crossmargin.clearing.parameters import ApproveParameters, DropProposal, Pro
 from crossmargin.clearing.parties import ListInstrument, OpenAccount, OpenHouse, terms_of
 from crossmargin.clearing.pools import JoinPool, LeavePool, RevokeAgreement, SignAgreement
 from crossmargin.clearing.rejections import Reason, Rejected
-from crossmargin.clearing.risk import Fill, PoolStanding, Risk
+from crossmargin.clearing.risk import STATUSES, Fill, PoolStanding, Risk
+from crossmargin.clearing.rule_book import RuleBookView
 from crossmargin.clearing.sequencer import Applied, House, HouseHalted, Reply, rebuilt, recovered, replay
 from crossmargin.clearing.settlement import SettleVariation
+from crossmargin.clearing.standings import StandingChanged
 from crossmargin.clearing.state import State
 from crossmargin.clearing.time import AdvanceClock
 from crossmargin.clearing.trading import ClearedTrade, ClearTrades, TradesCleared
@@ -59,6 +61,7 @@ __all__ = [
     "GENESIS",
     "HOUSE_ACCOUNTS",
     "KEY_LENGTH_MAX",
+    "STATUSES",
     "AdmitMember",
     "AdvanceClock",
     "Applied",
@@ -110,6 +113,7 @@ __all__ = [
     "ReverseDeposit",
     "RevokeAgreement",
     "Risk",
+    "RuleBookView",
     "SampleFunding",
     "SendWithdrawal",
     "SetAveraging",
@@ -122,6 +126,7 @@ __all__ = [
     "SettleVariation",
     "SignAgreement",
     "Snapshot",
+    "StandingChanged",
     "State",
     "Trade",
     "TradesCleared",
