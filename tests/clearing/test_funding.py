@@ -120,8 +120,8 @@ def test_shorts_pay_longs_where_the_book_is_below_the_index():
 def test_who_comes_just_before_the_stamp_pays_only_for_his_time():
     market = Market()
     market.hold(hours=7)
-    market.now += HOUR - SECOND
     market.sample()
+    market.now += HOUR - SECOND
     market.trade("P", "alice", "bob", 28_800)
     market.now += SECOND
     market.pay()
@@ -133,7 +133,6 @@ def test_who_left_in_the_middle_pays_for_the_time_he_was_there():
     market = Market()
     market.trade("P", "alice", "bob", 100)
     market.hold(hours=4)
-    market.sample()
     market.trade("P", "carol", "alice", 100)
     market.hold(hours=4)
     market.pay()
@@ -197,11 +196,13 @@ class Reference:
         self.owed, self.paid = dict.fromkeys(NAMES, Fraction(0)), dict.fromkeys(NAMES, Fraction(0))
         self.sample, self.sums, self.done = None, [0, 0], 0
 
-    def until(self, now):
+    def until(self, now, least=0):
         if self.sample is None:
             return
         at, premium, mark = self.sample
         begin = max(at, self.done)
+        if now - begin < least:
+            return
         elapsed = (min(now, at + HOUR) - begin) // 10**6
         if elapsed <= 0:
             return
@@ -240,10 +241,10 @@ def test_what_everyone_paid_is_the_exact_sum_over_his_own_time_and_all_of_it_can
     payments = trades = 0
     for what, first, second in [*script, ("wait", 8 * HOUR, None), ("pay", None, None)]:
         if what == "trade":
-            # What is traded now owes from the last sample on: the index has stood still since.
+            market.trade(symbol, first[0], first[1], second)
+            reference.until(market.house.state.now, least=SECOND)
             reference.lots[first[0]] += second
             reference.lots[first[1]] -= second
-            market.trade(symbol, first[0], first[1], second)
             trades += 1
         elif what == "sample":
             market.sample(symbol, bid=first, ask=first + second, mark=first)

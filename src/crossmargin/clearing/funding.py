@@ -10,6 +10,7 @@ fresh sample, no accrual. Everything is exact: the index in 1e-18 of a minor uni
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -253,6 +254,20 @@ def accrual(state: State, number: int) -> list[Event] | Rejected:
             weight=weight,
         )
     ]
+
+
+def accruals(state: State, numbers: Iterable[int]) -> list[Event]:
+    """Return what has accrued in perpetuals that are about to trade: who comes now owes nothing for the time before.
+
+    One that was reckoned within the last second is left as it is.
+    """
+    events: list[Event] = []
+    for number in numbers:
+        terms = state.funding.by_instrument.get(number)
+        if terms is not None and state.now >= max(terms.accrued_until, terms.sampled_at) + SECOND:
+            found = accrual(state, number)
+            events += found if not isinstance(found, Rejected) else []
+    return events
 
 
 def _fits(state: State, number: int, index: int) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from crossmargin.clearing.contracts import AMOUNT_MAX, LOTS_MAX, TICKS_MAX, Contract
 from crossmargin.clearing.fees import fee_of
 from crossmargin.clearing.machine import Command, Decision, Event, applies, decides
-from crossmargin.clearing.parties import TRADING, account_of, allowed_name, instrument_number_of
+from crossmargin.clearing.parties import EXPIRING, TRADING, account_of, allowed_name, instrument_number_of
 from crossmargin.clearing.rejections import Reason, Rejected
 
 if TYPE_CHECKING:
@@ -231,7 +231,8 @@ def trade_wrong(state: State, instrument: int, lots: int, ticks: int) -> Rejecte
     """Return why nobody may trade `lots` of an instrument at `ticks`; None where they may."""
     listing = state.parties.instruments[instrument]
     contract, symbol = listing.contract, listing.contract.instrument.symbol
-    if listing.stage != TRADING or (contract.expiry is not None and state.now >= contract.expiry):
+    # Until it expires it trades, also while its settlement price is being averaged.
+    if listing.stage not in (TRADING, EXPIRING) or (contract.expiry is not None and state.now >= contract.expiry):
         return Rejected(Reason.INSTRUMENT_DOES_NOT_TRADE, symbol)
     if lots == 0 or abs(lots) > LOTS_MAX:
         return Rejected(Reason.LOTS_ARE_IMPOSSIBLE, f"found {lots} lots; allowed: 1 to {LOTS_MAX}")
@@ -242,6 +243,7 @@ def trade_wrong(state: State, instrument: int, lots: int, ticks: int) -> Rejecte
         too_large = abs(lots) * contract.numerator >= AMOUNT_MAX or contract.denominator * ticks >= AMOUNT_MAX
     else:
         too_large = abs(lots * ticks) * contract.numerator >= AMOUNT_MAX
+    too_large = too_large or abs(lots * int(state.positions.funding_index[instrument])) >= AMOUNT_MAX // 2
     return Rejected(Reason.AMOUNT_TOO_LARGE, f"{lots} lots at {ticks}") if too_large else None
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from crossmargin.clearing.contracts import AMOUNT_MAX
 from crossmargin.clearing.fees import fee_of
+from crossmargin.clearing.funding import accruals
 from crossmargin.clearing.ledger import FEES, ROUNDING, Posting
 from crossmargin.clearing.machine import Command, Decision, Event, applies, decides
 from crossmargin.clearing.marks import column, whole_numbers
@@ -169,7 +170,8 @@ def _clear(state: State, command: ClearTrades) -> Decision:
         rows.append(row)
     if not rows:
         return refused[0][1] if refused else Rejected(Reason.BATCH_IS_EMPTY, "no trades")
-    return [trades_cleared(rows, orders, [(place, why.reason.value, why.detail) for place, why in refused])]
+    cleared = trades_cleared(rows, orders, [(place, why.reason.value, why.detail) for place, why in refused])
+    return [*accruals(state, dict.fromkeys(row[0] for row in rows)), cleared]
 
 
 def _row(state: State, trade: ClearedTrade) -> tuple[int, ...] | Rejected:
