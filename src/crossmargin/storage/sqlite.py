@@ -30,6 +30,8 @@ _CHECKPOINT_PAGES = 4_000
 _READ_AT_ONCE = 2_000
 _BUSY_MILLISECONDS = 5_000
 _COLUMNS = "sequence, epoch, time, key, payload, previous, hash"
+# Text that is no text is found by Python, not by SQLite.
+_DAMAGE = (apsw.CorruptError, UnicodeDecodeError)
 _TYPES = (int, int, int, bytes, bytes, bytes, bytes)
 
 _SCHEMA = (
@@ -93,7 +95,7 @@ class SqliteJournal:
         except apsw.NotADBError:
             self.close()
             raise InvalidFile(str(path), "a file that is no SQLite database", "a journal of crossmargin") from None
-        except apsw.CorruptError as error:
+        except _DAMAGE as error:
             self.close()
             raise JournalCorrupt(f"{path}: {error}") from None
         except (apsw.Error, OSError) as error:
@@ -294,7 +296,7 @@ class SqliteJournal:
     ) -> list[tuple[Any, ...]]:
         try:
             return connection.execute(f"SELECT {_COLUMNS} FROM records {condition}", values).fetchall()
-        except apsw.CorruptError as error:
+        except _DAMAGE as error:
             raise JournalCorrupt(f"{self._path}: {error}") from None
         except apsw.Error as error:
             raise JournalFailed(f"{self._path}: cannot be read: {error}") from error
