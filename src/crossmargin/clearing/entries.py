@@ -33,8 +33,14 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def body_of(command: Command) -> bytes:
-    """Return 16 bytes that are the same only for the same command."""
-    return hashlib.blake2b(_encode(command), digest_size=16).digest()
+    """Return 16 bytes that are the same only for the same command.
+
+    TypeError, ValueError or OverflowError where the command is not what its class says: a fraction or a boolean for a
+    whole number, a number beyond 64 bits, text that is none. Written down, it could never be read again.
+    """
+    body = _encode(command)
+    _decoder_of(type(command)).decode(body)
+    return hashlib.blake2b(body, digest_size=16).digest()
 
 
 def encoded(body: bytes, decision: list[Event] | Rejected) -> bytes:
@@ -64,6 +70,13 @@ def _decoder() -> Any:
         array_like=True,
     )
     return msgspec.msgpack.Decoder(entry)
+
+
+@cache
+def _decoder_of(kind: type[Command]) -> Any:
+    if kind not in command_types():
+        raise TypeError(f"found a {kind.__name__}; allowed: {', '.join(each.__name__ for each in command_types())}")
+    return msgspec.msgpack.Decoder(kind)
 
 
 @cache

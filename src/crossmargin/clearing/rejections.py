@@ -17,6 +17,7 @@ class Reason(StrEnum):
     AMOUNT_TOO_LARGE = "amount_too_large"
     HOUSE_IS_NOT_OPEN = "house_is_not_open"
     HOUSE_IS_OPEN_ALREADY = "house_is_open_already"
+    COMMAND_IS_MALFORMED = "command_is_malformed"
 
     # Who and what.
     UNKNOWN_ACCOUNT = "unknown_account"

@@ -102,10 +102,17 @@ class House:
         return kept
 
     def _done(self, command: Command, key: str, records: list[Record]) -> Reply:
-        name = key.encode()
+        # What cannot be written down as it stands must not take effect, and must not stop the house either.
+        try:
+            name = key.encode()
+        except UnicodeEncodeError as error:
+            return Rejected(Reason.NAME_IS_NOT_ALLOWED, f"an idempotency key that is no text: {error.reason}")
         if len(name) > KEY_LENGTH_MAX:
             return Rejected(Reason.NAME_IS_NOT_ALLOWED, f"an idempotency key of {len(name)} bytes")
-        body = body_of(command)
+        try:
+            body = body_of(command)
+        except (TypeError, ValueError, OverflowError) as error:
+            return Rejected(Reason.COMMAND_IS_MALFORMED, str(error))
         if name:
             known = self._unsaved.get(name) or self._journal.find(name)
             if known is not None:
