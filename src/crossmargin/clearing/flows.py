@@ -50,7 +50,7 @@ def shares(lots: IntArray, numerator: int, denominator: int) -> IntArray | None:
     most = int(abs(lots).max(initial=0))
     if most * abs(numerator) // denominator >= AMOUNT_MAX // 2:
         return None
-    if most * abs(numerator) < AMOUNT_MAX and denominator < AMOUNT_MAX:
+    if max(1, most) * abs(numerator) < AMOUNT_MAX and denominator < AMOUNT_MAX:
         return lots * numerator // denominator
     # The product does not fit 64 bits, what is left of it does.
     return np.array([to_account(lot * numerator, denominator) for lot in lots.tolist()], dtype=np.int64)
