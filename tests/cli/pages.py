@@ -21,6 +21,7 @@ from rich.console import Console
 import crossmargin
 from crossmargin.cli.entrance import VERBS, build
 from crossmargin.files import schema
+from tests.cli.clearing_page import clearing
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WIDTH = 100
@@ -54,7 +55,7 @@ nothing else. Colours are for terminals only; `NO_COLOR` is respected.
 | exit code | says |
 |---|---|
 | 0 | all is well |
-| 1 | `margin`: an account, a pool or an isolated position is in liquidation or bankrupt. `verify`: a case failed |
+| 1 | `margin`: somebody is in liquidation or bankrupt. `verify`: a case failed. `audit`, `demo --live`: money lost |
 | 2 | the input is refused; stderr says where, what was found and what is allowed |
 | 3 | a fault of crossmargin; stderr has the traceback |
 | 130, 141 | interrupted; the reader of stdout has left |
@@ -150,7 +151,7 @@ def _kind(what):
     )
 
 
-REFERENCES = {"cli.md": cli, "python.md": python, "book.md": book}
+REFERENCES = {"cli.md": cli, "python.md": python, "book.md": book, "clearing.md": lambda: clearing(MADE)}
 
 
 # --- snippets
