@@ -13,11 +13,11 @@ from numba import njit
 
 from crossmargin.revaluation.layout import POSITIONS, ROOM_MAX, ROW, SEGMENTS, SLOTS, TILE, Layout, needed
 from crossmargin.revaluation.passes import Width, keep, kept, total_with, worst_of_segment
-from crossmargin.revaluation.vectors import inlined, prefetch, uncounted
+from crossmargin.revaluation.vectors import LANES, below, first_equal, inlined, prefetch, uncounted
 from crossmargin.units import Array, BoolArray, FloatArray, IntArray
 
-_AHEAD = 8
-"""Fills between an address becoming known and its use: what is fetched from memory arrives in the meantime."""
+_TOGETHER = 16
+"""Fills that are located together, so that memory works on all of them at once before the first is decided."""
 
 
 @njit(cache=True)
@@ -57,6 +57,7 @@ def apply_fills(
         accepted,
         local,
         amount,
+        np.empty((_TOGETHER, 3), np.int64),
     )
     return decided
 
@@ -77,15 +78,27 @@ def _decided(
     accepted: BoolArray,
     local: Array,
     amount: FloatArray,
+    located: IntArray,
 ) -> int:
-    """Do what `apply_fills` says; `local`, `amount` are room for the longest segment and one position more."""
+    """Do what `apply_fills` says.
+
+    `local`, `amount` are room for the longest segment and one position more; located: (_TOGETHER, 3) is room for
+    where the segments of the fills to come lie.
+    """
     fills = len(account)
+    located_to, stale = first, False
     for f in range(first, fills):
-        _fetch_ahead(book, group_of, account, instrument, f, fills)
         a, g, q = account[f], group_of[instrument[f]], quantity[f]
         i, row = local_of[instrument[f]], group_row[g]
-        number, held = _number(book, a, g)
-        at, length = _segment(book, a, number) if held else (0, 0)
+        if f == located_to:
+            located_to, stale = min(f + _TOGETHER, fills), True
+            _fetch(book, account, located_to)
+        if stale:
+            _locate(book, group_of, account, instrument, f, located_to, located)
+            stale = False
+        at = f % _TOGETHER
+        number, at, length = located[at, 0], located[at, 1], located[at, 2]
+        held = length > 0
         k = _found(book.instrument, at, length, i)
         if k < at + length and book.quantity[k] != 0.0 and book.quantity[k] + q != 0.0:
             before = book.quantity[k]
@@ -107,6 +120,7 @@ def _decided(
         if accepted[f]:
             if not _changed(book, a, g, number, held, local, amount, n):
                 return f
+            stale = True
             if n > 0:
                 keep(book, a, number, worst)
             book.accounts[a].total = total
@@ -115,34 +129,43 @@ def _decided(
 
 @inlined
 def _within(book: Layout, a: int, total: float, check: bool) -> bool:
-    return (not check) | (total <= book.accounts[a].limit) | (total <= book.accounts[a].total)
+    return bool((not check) | (total <= book.accounts[a].limit) | (total <= book.accounts[a].total))
 
 
 @inlined
-def _fetch_ahead(book: Layout, group_of: Array, account: IntArray, instrument: IntArray, f: int, fills: int) -> None:
-    """Have memory fetched for the fills to come: the account, then its slots, then the segment."""
-    if f + 3 * _AHEAD < fills:
-        prefetch(book.accounts, account[f + 3 * _AHEAD])
-    if f + 2 * _AHEAD < fills:
-        prefetch(book.slots, book.accounts[account[f + 2 * _AHEAD]].row)
-    if f + _AHEAD < fills:
-        a = account[f + _AHEAD]
-        number, held = _number(book, a, group_of[instrument[f + _AHEAD]])
-        if held:
-            at, length = _segment(book, a, number)
-            prefetch(book.quantity, at)
-            prefetch(book.quantity, at + length - 1)
-            prefetch(book.instrument, at)
+def _fetch(book: Layout, account: IntArray, first: int) -> None:
+    """Have memory fetched for fills to come: the slots of the next _TOGETHER, and the accounts of those after them."""
+    for f in range(first + _TOGETHER, min(first + 2 * _TOGETHER, len(account))):
+        prefetch(book.accounts, account[f])
+    for f in range(first, min(first + _TOGETHER, len(account))):
+        prefetch(book.slots, book.accounts[account[f]].row)
+
+
+@inlined
+def _locate(
+    book: Layout, group_of: Array, account: IntArray, instrument: IntArray, first: int, end: int, to: IntArray
+) -> None:
+    """Write the slot's number, the segment's place and its length (0: none) of fills first to end; have it fetched."""
+    for f in range(first, end):
+        a = account[f]
+        number, held = _number(book, a, group_of[instrument[f]])
+        at, length = _segment(book, a, number) if held else (0, 0)
+        to[f % _TOGETHER, 0], to[f % _TOGETHER, 1], to[f % _TOGETHER, 2] = number, at, length
+        prefetch(book.quantity, at)
+        prefetch(book.quantity, at + length)
+        prefetch(book.instrument, at)
+        prefetch(book.instrument, at + LANES)
 
 
 @inlined
 def _number(book: Layout, a: int, g: int) -> tuple[int, bool]:
     """Return the number of the slot of an account's group, and True; or the number it would have, and False."""
-    row, groups, below = book.accounts[a].row, book.accounts[a].groups, 0
-    for j in range(0, groups, ROW):
-        for k in range(ROW):
-            below += (j + k < groups) & (book.slots[row + j + k].group < g)
-    return below, (below < groups) & (book.slots[row + below].group == g)
+    row, groups = book.accounts[a].row, book.accounts[a].groups
+    key = np.uint64(g) << np.uint64(48)
+    number = below(book.keys, row, groups, key)
+    for j in range(ROW, groups, ROW):
+        number += below(book.keys, row + j, groups - j, key)
+    return number, (number < groups) & (book.slots[row + number].group == g)
 
 
 @inlined
@@ -156,10 +179,11 @@ def _segment(book: Layout, a: int, number: int) -> tuple[int, int]:
 @inlined
 def _found(instrument: Array, at: int, length: int, i: int) -> int:
     """Return the first place of instrument number `i` in a segment, or the place after it."""
-    k = at
-    while k < at + length and instrument[k] != i:
-        k += 1
-    return k
+    for low in range(0, length, LANES):
+        k: int = first_equal(instrument, at + low, length - low, i)
+        if k < LANES:
+            return at + low + k
+    return at + length
 
 
 @inlined
@@ -206,7 +230,7 @@ def _total_with_new(book: Layout, a: int, number: int, worst: float) -> float:
     return total
 
 
-@uncounted
+@inlined
 def _changed(book: Layout, a: int, g: int, number: int, held: bool, local: Array, amount: FloatArray, n: int) -> bool:
     """Make a segment hold the n positions given; False, and nothing done, where there is no room."""
     t = a // TILE
@@ -236,7 +260,7 @@ def _changed(book: Layout, a: int, g: int, number: int, held: bool, local: Array
     return True
 
 
-@uncounted
+@inlined
 def _write(book: Layout, g: int, t: int, kind: int, place: int, local: Array, amount: FloatArray, n: int) -> None:
     length = book.lengths[kind]
     at = book.runs[g, t, kind].position + place * length
@@ -246,7 +270,7 @@ def _write(book: Layout, g: int, t: int, kind: int, place: int, local: Array, am
         book.instrument[at + k], book.quantity[at + k] = 0, 0.0
 
 
-@uncounted
+@inlined
 def _leave_run(book: Layout, g: int, t: int, kind: int, place: int) -> None:
     """Take a segment out of its run: the last one takes its place."""
     run = book.runs[g, t, kind]
@@ -262,7 +286,7 @@ def _leave_run(book: Layout, g: int, t: int, kind: int, place: int) -> None:
     book.slots[book.accounts[t * TILE + owner].row + number].place = place
 
 
-@uncounted
+@inlined
 def _room_in_run(book: Layout, g: int, t: int, kind: int) -> bool:
     """See that a run can take one more segment: a full one moves to the end of the pools, with half as much again."""
     run = book.runs[g, t, kind]
@@ -283,7 +307,7 @@ def _room_in_run(book: Layout, g: int, t: int, kind: int) -> bool:
     return True
 
 
-@uncounted
+@inlined
 def _room_in_row(book: Layout, a: int) -> bool:
     """See that an account can take one more slot: a full row moves to the end of the pool, with twice the room."""
     account = book.accounts[a]
@@ -302,7 +326,7 @@ def _room_in_row(book: Layout, a: int) -> bool:
     return True
 
 
-@uncounted
+@inlined
 def _insert_slot(book: Layout, a: int, number: int, g: int) -> None:
     """Make room for a slot of group g: rows are sorted by group, so that sums have one order."""
     account = book.accounts[a]
@@ -312,7 +336,7 @@ def _insert_slot(book: Layout, a: int, number: int, g: int) -> None:
     book.slots[account.row + number].group = g
 
 
-@uncounted
+@inlined
 def _remove_slot(book: Layout, a: int, number: int) -> None:
     account = book.accounts[a]
     for j in range(number + 1, account.groups):
@@ -321,7 +345,7 @@ def _remove_slot(book: Layout, a: int, number: int) -> None:
     keep(book, a, account.groups, 0.0)
 
 
-@uncounted
+@inlined
 def _move_slot(book: Layout, a: int, source: int, to: int) -> None:
     """Give an account's slot another number within the row."""
     row = book.accounts[a].row

@@ -1,7 +1,7 @@
 """The layout: where a position lies in memory, so that a pass over a million accounts reads it in one stream.
 
-    account    one cache line: its limit, its total, where its row of slots is, the worst losses kept for its first slots
-    slot       one (account, group): the group, and where its segment lies; rows are sorted by group
+    account    one cache line: its limit, its total, where its row of slots is, and what is kept for its first slots
+    slot       one (account, group): the group, where its segment lies; its worst loss is kept with the account
     segment    the positions of one (account, group): rising instrument numbers within the group, no two alike
     run        the segments of one (group, tile, length class), side by side; a tile is TILE neighbouring accounts
 
@@ -49,8 +49,9 @@ ACCOUNT = np.dtype(
 )
 """`row` is its first slot, `room` how many slots are its own, `groups` how many of them are in use. What is kept for
 slots that are not in use is 0.0."""
-SLOT = np.dtype([("place", "i4"), ("group", "u2"), ("kind", "u2")])
-"""`kind` is the length class of its segment, `place` its number within the run."""
+SLOT = np.dtype([("place", "i4"), ("kind", "u2"), ("group", "u2")])
+"""`kind` is the length class of its segment, `place` its number within the run. Read as one number of 64 bits, the
+smallest machine byte first, it sorts by group."""
 RUN = np.dtype([("position", "i8"), ("segment", "i8"), ("count", "i4"), ("room", "i4")])
 """Its first place in the pools of positions and segments; segments in it, and for how many there is room."""
 
@@ -60,7 +61,8 @@ class Layout(NamedTuple):
 
     Shapes (A accounts, G groups, T tiles, C classes; pools have room beyond what is used):
         accounts: (>= A,) ACCOUNT.          slots: (>= slots,) SLOT.           runs: (G, >= T, C) RUN.
-        kept: (>= A, 8), spilled: (>= slots,) the memory of accounts and of slots, as float64.
+        kept: (>= A, 8) float64, spilled: (>= slots,) float64, keys: (>= slots,) uint64: the memory of accounts, and
+        that of slots.
         instrument (uint16), quantity (float64): the pool of positions.
         owner (uint16: account within the tile), number (uint16: of the slot within the row): the pool of segments.
         lengths: (C,) positions in a segment of each class.     kind_of: (longest + 1,) class for a number of positions.
@@ -71,6 +73,7 @@ class Layout(NamedTuple):
     kept: FloatArray
     slots: Array
     spilled: FloatArray
+    keys: Array
     runs: Array
     instrument: Array
     quantity: FloatArray
@@ -132,6 +135,7 @@ def _with_pools(
         kept=accounts.view(np.float64).reshape(-1, ROW),
         slots=slots,
         spilled=slots.view(np.float64),
+        keys=slots.view(np.uint64),
         runs=runs,
         instrument=aligned(roomier(used[POSITIONS], lengths[-1]), np.uint16),
         quantity=aligned(roomier(used[POSITIONS], lengths[-1]), np.float64),

@@ -205,7 +205,7 @@ class LiveBook:
         if row + ROW * len(limit) > len(layout.slots):
             size = roomier(row + ROW * len(limit), len(self._group_size))
             slots = _grown(layout.slots, size, SLOT)
-            layout = layout._replace(slots=slots, spilled=slots.view(np.float64))
+            layout = layout._replace(slots=slots, spilled=slots.view(np.float64), keys=slots.view(np.uint64))
         tiles, before = -(-new // TILE), layout.runs.shape[1]
         if tiles > before:
             runs = np.zeros((len(layout.runs), tiles + tiles // 2, len(layout.lengths)), RUN)

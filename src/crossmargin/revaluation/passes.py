@@ -168,12 +168,13 @@ def keep(book: Layout, a: int, number: int, worst: float) -> None:
 @inlined
 def kept(book: Layout, a: int, number: int) -> float:
     """Return the worst loss kept for an account's slot."""
-    return book.kept[a, KEPT + number] if number < INLINE else book.spilled[_spilled(book, a, number)]
+    worst: float = book.kept[a, KEPT + number] if number < INLINE else book.spilled[_spilled(book, a, number)]
+    return worst
 
 
 @inlined
 def _spilled(book: Layout, a: int, number: int) -> int:
-    return book.accounts[a].row + book.accounts[a].room + INLINE - 1 - number
+    return int(book.accounts[a].row) + int(book.accounts[a].room) + INLINE - 1 - number
 
 
 @inlined

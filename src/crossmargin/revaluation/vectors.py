@@ -93,6 +93,37 @@ def losses_of(
 
 
 @_intrinsic
+def below(typing: Any, array: Any, first: Any, count: Any, value: Any) -> Any:
+    """Return how many of the `count` numbers array[first : first + count] are less than `value`.
+
+    array: flat, unsigned; eight numbers are read from `first` on, so count is 0 to 8.
+    """
+    signature = types.int64(array, types.int64, types.int64, array.dtype)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bits = _lanes(context, builder, signature, arguments, "<")
+        return builder.zext(builder.ctpop(bits), _I64)
+
+    return signature, generate
+
+
+@_intrinsic
+def first_equal(typing: Any, array: Any, first: Any, count: Any, value: Any) -> Any:
+    """Return the place, from 0, of the first of `count` numbers that equals `value`; 8 where none does.
+
+    The rest as in `below`, but count may be more than 8: no more than eight are looked at.
+    """
+    signature = types.int64(array, types.int64, types.int64, array.dtype)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bits = _lanes(context, builder, signature, arguments, "==")
+        # With a bit above all lanes there is always one to be found.
+        return builder.cttz(builder.or_(builder.zext(bits, _I64), _I64(1 << LANES)), ir.IntType(1)(1))
+
+    return signature, generate
+
+
+@_intrinsic
 def prefetch(typing: Any, array: Any, index: Any) -> Any:
     """Have the cache line of `array[index]` (one axis) fetched: it is about to be read and written."""
     signature = types.void(array, types.int64)
@@ -108,6 +139,19 @@ def prefetch(typing: Any, array: Any, index: Any) -> Any:
         return context.get_dummy_value()
 
     return signature, generate
+
+
+def _lanes(context: Any, builder: Any, signature: Any, arguments: Any, comparison: str) -> Any:
+    """Emit the comparison of the first `count` of eight numbers with a value; return a byte, a bit for each."""
+    array, first, count, value = arguments
+    number = ir.IntType(signature.args[0].dtype.bitwidth)
+    size = number.width // 8
+    place = builder.add(_address(context, builder, signature.args[0], array), builder.mul(first, _I64(size)))
+    found = _load(builder, place, ir.VectorType(number, LANES), size)
+    compared = builder.icmp_unsigned(comparison, found, _splat(builder, value))
+    order = ir.Constant(ir.VectorType(_I64, LANES), list(range(LANES)))
+    counted = builder.icmp_signed("<", order, _splat(builder, count))
+    return builder.bitcast(builder.and_(compared, counted), ir.IntType(LANES))
 
 
 def _sums(context: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:
@@ -173,7 +217,7 @@ def _load(builder: Any, address: Any, kind: Any, align: int) -> Any:
 
 
 def _splat(builder: Any, number: Any) -> Any:
-    undefined = ir.Constant(_VECTOR, ir.Undefined)
+    undefined = ir.Constant(ir.VectorType(number.type, LANES), ir.Undefined)
     first = builder.insert_element(undefined, number, _I32(0))
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES))
 
