@@ -7,6 +7,8 @@ UV := $(BIN)/uv
 # Workers of `make test`: "auto" is one per core.
 JOBS ?= auto
 PYTEST_ARGS ?=
+# Images of `make crash-points`; `make test` looks at 20,000.
+IMAGES ?= 300000
 # Seeds of `make simulate`.
 SEEDS ?= 1000
 # Two makes at once wait for each other where flock exists; the second then finds nothing left to do.
@@ -42,6 +44,10 @@ check: venv ## formatting, lint, types and the floors
 fmt: venv ## rewrite the files as `make check` wants them
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+crash-points: venv ## crash journals after every I/O (IMAGES=300000) and flip every bit of one; minutes
+	$(BIN)/python -m tests.storage.crash_points $(IMAGES)
+	$(BIN)/python -m tests.storage.flips
 
 bench: venv ## time every path of benchmarks/ on this machine
 	$(BIN)/python -m benchmarks

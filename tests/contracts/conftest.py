@@ -18,8 +18,9 @@ _numbers = count()
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The address of a server that runs as long as the tests."""
-    with server() as address:
-        yield address
+    with server() as made:
+        made.start()
+        yield made.address
 
 
 @pytest.fixture

