@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import cache, reduce
 from operator import or_
 from types import GenericAlias
@@ -16,7 +17,10 @@ from crossmargin.clearing.machine import Command, Event, command_types, event_ty
 from crossmargin.clearing.rejections import Reason, Rejected
 
 VERSION = 1
-"""Version of entries; older ones are brought up to date by `_upcasters` when they are read."""
+"""Version of the entries that are written. One more whenever an event of old could not be read, or would mean something
+else; an upcaster then goes with it. Reasons, and fields with a default, may be added without."""
+UPCASTERS: dict[int, Callable[[list[Any]], list[Any]]] = {}
+"""By version: what makes an entry of that version, as plain values, one of the next. Records are never rewritten."""
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -52,24 +56,52 @@ def encoded(body: bytes, decision: list[Event] | Rejected) -> bytes:
 
 def decoded(payload: bytes) -> tuple[bytes, list[Event] | Rejected]:
     """Return (body, events or rejection) of an entry; msgspec.DecodeError or ValidationError where it is not one."""
-    entry = _decoder().decode(payload)
-    if entry.version != VERSION:
-        raise msgspec.ValidationError(f"found an entry of version {entry.version}; allowed: {VERSION}")
+    version = _version(payload)
+    entry = _decoder().decode(payload) if version == VERSION else _upcast(version, payload)
     if entry.reason:
         return entry.body, Rejected(Reason(entry.reason), entry.detail)
     return entry.body, entry.events
 
 
+def _version(payload: bytes) -> int:
+    """Return the version of an entry; the first of its values."""
+    # An array of few values and a small whole number are a byte each; anything else is read the long way.
+    if len(payload) > 1 and payload[0] >> 4 == 0x9 and payload[1] < 0x80:
+        return payload[1]
+    plain = msgspec.msgpack.decode(payload)
+    if not isinstance(plain, list) or not plain or not isinstance(plain[0], int):
+        raise msgspec.ValidationError("found no entry; allowed: a list that begins with its version")
+    return plain[0]
+
+
+def _upcast(version: int, payload: bytes) -> Any:
+    """Return an entry of an older version as one of today's."""
+    plain = msgspec.msgpack.decode(payload)
+    for step in range(version, VERSION):
+        if step not in UPCASTERS:
+            break
+        plain = UPCASTERS[step](plain)
+    else:
+        if version < VERSION:
+            return msgspec.convert(plain, _typed())
+    known = sorted({VERSION, *UPCASTERS})
+    raise msgspec.ValidationError(f"found an entry of version {version}; allowed: {', '.join(map(str, known))}")
+
+
 @cache
-def _decoder() -> Any:
+def _typed() -> Any:
     # The union of the events there are is known only when this runs.
     kinds = reduce(or_, event_types())
-    entry = msgspec.defstruct(
+    return msgspec.defstruct(
         "Entry",
         [("version", int), ("body", bytes), ("reason", str), ("detail", str), ("events", GenericAlias(list, (kinds,)))],
         array_like=True,
     )
-    return msgspec.msgpack.Decoder(entry)
+
+
+@cache
+def _decoder() -> Any:
+    return msgspec.msgpack.Decoder(_typed())
 
 
 @cache
