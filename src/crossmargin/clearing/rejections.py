@@ -65,6 +65,12 @@ class Reason(StrEnum):
     SETTLEMENT_PRICE_IS_KNOWN = "settlement_price_is_known"
     SETTLEMENT_IS_UNDER_WAY = "settlement_is_under_way"
     SETTLEMENT_IS_FINAL = "settlement_is_final"
+    ASSET_IS_NOT_LENT = "asset_is_not_lent"
+    LENDING_CAP_IS_REACHED = "lending_cap_is_reached"
+    LENDING_POOL_IS_EMPTY = "lending_pool_is_empty"
+    ASSET_IS_NOT_CONVERTED = "asset_is_not_converted"
+    AMOUNT_TOO_SMALL = "amount_too_small"
+    CONVERSION_HAS_TOO_LITTLE = "conversion_has_too_little"
     # Withdrawals, locations, pools, members, limits, parameters, control.
     NOTHING_WOULD_CHANGE = "nothing_would_change"
     UNKNOWN_WITHDRAWAL = "unknown_withdrawal"
@@ -89,6 +95,8 @@ class Reason(StrEnum):
     UNKNOWN_PROPOSAL = "unknown_proposal"
     SECOND_OFFICER_IS_NEEDED = "second_officer_is_needed"
     IMPACT_IS_NOT_KNOWN = "impact_is_not_known"
+    TRADING_IS_RESTRICTED = "trading_is_restricted"
+    INSTRUMENT_IS_HELD = "instrument_is_held"
     STAGE_DOES_NOT_ALLOW_IT = "stage_does_not_allow_it"
 
 

@@ -73,5 +73,12 @@ class Risk(Protocol):
     def allows_withdrawal(self, state: State, account: int, asset: int, amount: int, location: int) -> bool:
         """Return whether the pool meets initial margin without `amount` of an asset and without unrealized profit."""
 
+    def allows_change(self, state: State, account: int, changes: Sequence[tuple[int, int, int]]) -> bool:
+        """Return whether a pool may change its money so: initial margin is met afterwards, or it is no worse off.
+
+        changes: (asset, location, minor units) that the account gains (> 0) or gives (< 0), final; a loan is a debt at
+        `ledger.BORROWED`. Unrealized profit does not count.
+        """
+
     def changed(self, state: State) -> list[tuple[int, int]]:
         """Return (pool, status) of each pool that does not stand as recorded, by number; `state` has just changed."""

@@ -87,7 +87,7 @@ class RuleBookView:
         self._additive = rules.model_name == "grid"
         self._state: State | None = None
         self._prices: _Prices | None = None
-        self._changes = -1
+        self._changes = (-1, -1)
         self._looked_at = (-1, -1)
         self._anchors: dict[int, _Anchor] = {}
         self._members: dict[int, tuple[int, ...]] = {}
@@ -96,7 +96,7 @@ class RuleBookView:
         """Look at this state from now on: all of it is new."""
         self._state = state
         self._prices = None
-        self._changes = -1
+        self._changes = (-1, -1)
         self._anchors.clear()
         self._members.clear()
         state.touched.clear()
@@ -196,6 +196,19 @@ class RuleBookView:
             return False
         return after.margin_balance - after.unrealized_gain >= after.initial
 
+    def allows_change(self, state: State, account: int, changes: Sequence[tuple[int, int, int]]) -> bool:
+        """Return whether a pool may change its money so: initial margin is met afterwards, or it is no worse off."""
+        assert state is self._now()
+        accounts = self._accounts(account)
+        try:
+            after = self._with_orders(Case(accounts=accounts, paid=tuple((account, *change) for change in changes)))
+            if after.margin_balance - after.unrealized_gain >= after.initial:
+                return True
+            before = self._with_orders(Case(accounts=accounts))
+        except MissingPrice:
+            return False
+        return after.margin_balance - after.initial >= before.margin_balance - before.initial
+
     def changed(self, state: State) -> list[tuple[int, int]]:
         """Return (pool, status) of each pool that does not stand as recorded, by number; `state` has just changed.
 
@@ -203,7 +216,7 @@ class RuleBookView:
         """
         assert state is self._state
         touched = sorted(state.touched)
-        moved = self._changes != state.marks.changes
+        moved = self._changes != (state.marks.changes, state.terms_changes)
         self._now()
         recorded = state.standings.status
         found: dict[int, int] = {}
@@ -230,8 +243,8 @@ class RuleBookView:
         """Return the state, having taken note of what has changed in it."""
         state = self._state
         assert state is not None, "risk: asked before it was given a state to watch"
-        if self._changes != state.marks.changes:
-            self._changes = state.marks.changes
+        if self._changes != (state.marks.changes, state.terms_changes):
+            self._changes = (state.marks.changes, state.terms_changes)
             self._prices = None
             self._anchors.clear()
         size = (len(state.parties.accounts), len(state.parties.instruments))
@@ -393,6 +406,11 @@ class RuleBookView:
         held, ledger = self._state.positions, self._state.ledger
         positions = {(a, k): (lots, cost) for a in accounts for k, lots, cost in held.of_account(a)}
         cash = {(p.account, p.asset, p.location, p.pending): p.amount for a in accounts for p in ledger.of_account(a)}
+        for a, k in positions:
+            accrued = held.accrued(a, k)
+            if accrued:
+                place = (a, self._state.parties.instruments[k].contract.settle, HERE, False)
+                cash[place] = cash.get(place, 0) + accrued
         return positions, cash
 
     def _surely_healthy(self, pool: int) -> bool:

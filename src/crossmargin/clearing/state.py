@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from crossmargin.clearing.control import Control
+from crossmargin.clearing.conversion import Conversion
 from crossmargin.clearing.expiry import Expiries
 from crossmargin.clearing.funding import Funding
 from crossmargin.clearing.ledger import Ledger
+from crossmargin.clearing.lending import Lending
 from crossmargin.clearing.limits import Limits
 from crossmargin.clearing.locations import Locations
 from crossmargin.clearing.marks import Marks
@@ -36,17 +38,20 @@ class State:
 
     `touched`: numbers of accounts whose money or positions changed since somebody last looked and cleared it; not part
     of what is hashed, as nothing in it is that events did not say. `risk`: the view of margin that decisions look at;
-    not part of the state either, None where nobody is asked for margin.
+    not part of the state either, None where nobody is asked for margin. `terms_changes` counts how often terms changed
+    that the margin of touched accounts depends on beside what they hold: locations, credit tiers.
     """
 
     __slots__ = (
         "control",
+        "conversion",
         "currency",
         "deposits",
         "expiries",
         "funding",
         "is_open",
         "ledger",
+        "lending",
         "limits",
         "locations",
         "marks",
@@ -60,6 +65,7 @@ class State:
         "risk",
         "sequence",
         "standings",
+        "terms_changes",
         "touched",
         "withdrawals",
     )
@@ -74,6 +80,8 @@ class State:
         "standings",
         "funding",
         "expiries",
+        "lending",
+        "conversion",
         "control",
         "limits",
         "locations",
@@ -97,6 +105,8 @@ class State:
         self.orders = Orders()
         self.standings = Standings()
         self.funding = Funding()
+        self.lending = Lending()
+        self.conversion = Conversion()
         self.expiries = Expiries()
         self.control = Control()
         self.limits = Limits()
@@ -106,6 +116,7 @@ class State:
         self.pools = Pools()
         self.withdrawals = Withdrawals()
         self.risk: Risk | None = None
+        self.terms_changes = 0
         self.touched: set[int] = set()
 
     def make_room(self) -> None:
