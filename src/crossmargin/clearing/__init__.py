@@ -45,6 +45,7 @@ from crossmargin.clearing.rule_book import RuleBookView
 from crossmargin.clearing.sequencer import Applied, House, HouseHalted, Reply, rebuilt, recovered, replay
 from crossmargin.clearing.settlement import SettleVariation
 from crossmargin.clearing.standings import StandingChanged
+from crossmargin.clearing.stages import Delist, StartTrading
 from crossmargin.clearing.state import State
 from crossmargin.clearing.time import AdvanceClock
 from crossmargin.clearing.trading import ClearedTrade, ClearTrades, TradesCleared
@@ -77,6 +78,7 @@ __all__ = [
     "Contribute",
     "CorrectSettlement",
     "DelayWithdrawals",
+    "Delist",
     "Deposit",
     "DropProposal",
     "Event",
@@ -127,6 +129,7 @@ __all__ = [
     "SignAgreement",
     "Snapshot",
     "StandingChanged",
+    "StartTrading",
     "State",
     "Trade",
     "TradesCleared",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from crossmargin.clearing.contracts import AMOUNT_MAX
 from crossmargin.clearing.ledger import BORROWED, EXTERNAL
 from crossmargin.clearing.rejections import Reason, Rejected
+from crossmargin.errors import MissingPrice
 
 if TYPE_CHECKING:
     from crossmargin.clearing.state import State
@@ -39,17 +40,23 @@ def settled(state: State, account: int, asset: int, location: int) -> int:
 
 
 def stands_without(state: State, accounts: Sequence[int]) -> bool:
-    """Return whether accounts, margined as one pool with nobody else, meet their initial margin."""
+    """Return whether accounts, margined as a pool with nobody else, meet their initial margin; not if nobody can tell."""
     if state.risk is not None:
-        return bool(state.risk.stands_alone(state, accounts))
+        try:
+            return state.risk.stands_alone(state, accounts)
+        except MissingPrice:
+            return False
     return all(sum(held(state, a, k) for a in accounts) >= 0 for k in range(len(state.parties.assets)))
 
 
 def stands(state: State, account: int) -> bool:
-    """Return whether the pool of an account meets its initial margin."""
+    """Return whether the pool of an account meets its initial margin; not if something in it has no price yet."""
     if state.risk is not None:
-        standing = state.risk.standing(account)
-        return bool(standing.margin_balance >= standing.initial)
+        try:
+            standing = state.risk.standing(account)
+        except MissingPrice:
+            return False
+        return standing.margin_balance >= standing.initial
     return stands_without(state, [account])
 
 

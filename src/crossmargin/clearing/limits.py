@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crossmargin.clearing.contracts import AMOUNT_MAX, LOTS_MAX
+from crossmargin.clearing.headroom import HALTED, MODES, REDUCE_ONLY
 from crossmargin.clearing.locations import SECOND
 from crossmargin.clearing.machine import Command, Decision, Event, applies, decides
 from crossmargin.clearing.parties import TIERS, account_of, asset_of, instrument_number_of
@@ -96,16 +97,19 @@ class Limits:
         return made
 
 
-def beyond_limits(state: State, account: int, instrument: int, lots: int, resting: int = 0) -> Rejected | None:
-    """Return why an order of `lots` (bought > 0) is too large; None where it is not, or only makes a position smaller.
+def held_back(state: State, account: int, instrument: int, before: int, lots: int, *, reduces: bool) -> Rejected | None:
+    """Return why an account may not trade `lots` (bought > 0) now: a restriction, or a limit; None where it may.
 
-    resting: lots of the same side, in the same sign, that open orders may add before this one.
+    before: its lots if everything that may trade on the same side first has. reduces: it only lowers a position; then
+    nothing but a halt stops it.
     """
-    largest, largest_order = state.limits.of(account, instrument)
-    have, _ = state.positions.of(account, instrument)
-    after = have + resting + lots
-    if abs(after) <= abs(have) and have * after >= 0:
+    mode = state.control.mode(account, instrument)
+    if mode == HALTED or (mode == REDUCE_ONLY and not reduces):
+        return Rejected(Reason.TRADING_IS_RESTRICTED, f"{state.parties.accounts[account].name}: {MODES[mode]}")
+    if reduces:
         return None
+    largest, largest_order = state.limits.of(account, instrument)
+    after = before + lots
     if abs(lots) > largest_order:
         return Rejected(Reason.ORDER_LIMIT_REACHED, f"an order of {abs(lots)} lots; allowed: {largest_order}")
     if abs(after) > largest:
@@ -239,4 +243,5 @@ def _set_tier(state: State, command: SetTier) -> Decision:
 @applies(TierSet)
 def _tier_was_set(state: State, event: TierSet) -> None:
     state.parties.accounts[event.account].tier = event.tier
+    state.terms_changes += 1
     state.touched.add(event.account)

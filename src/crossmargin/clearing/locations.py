@@ -34,17 +34,15 @@ class Place:
     finality_seconds: int = 0
     fee: int = 0
     cap: int = NO_CAP
-    halted_until_notice: int = RUNNING
-    """From when a halt counts for maintenance margin too; RUNNING where it is not halted."""
+    notice: int = RUNNING
+    """When the notice of a halt is over; RUNNING where it is not halted."""
+    worthless: bool = False
+    """Whether that time has come: what is there counts for nothing, not even maintenance margin."""
 
     @property
     def halted(self) -> bool:
         """Whether nothing moves to or from it: it counts nothing for initial margin."""
-        return self.halted_until_notice != RUNNING
-
-    def counts_for_maintenance(self, now: int) -> bool:
-        """Return whether what is there counts for maintenance margin at a time."""
-        return not self.halted or now < self.halted_until_notice
+        return self.notice != RUNNING
 
     def answers_in_time(self, seconds_left: int) -> bool:
         """Return whether money from there would be final before a deadline that is `seconds_left` away."""
@@ -69,7 +67,7 @@ class Locations:
 
     def frozen(self) -> Any:
         """Return the locations as plain values."""
-        return [[p.name, p.finality_seconds, p.fee, p.cap, p.halted_until_notice] for p in self.places]
+        return [[p.name, p.finality_seconds, p.fee, p.cap, p.notice, p.worthless] for p in self.places]
 
     @classmethod
     def thawed(cls, plain: Any) -> Locations:
@@ -144,8 +142,9 @@ def _set(_state: State, command: SetLocation) -> Decision:
 @applies(LocationSet)
 def _was_set(state: State, event: LocationSet) -> None:
     known = state.locations.number.get(event.name)
-    halted = state.locations.places[known].halted_until_notice if known is not None else RUNNING
-    state.locations.put(Place(event.name, event.finality_seconds, event.fee, event.cap, halted))
+    before = state.locations.places[known] if known is not None else Place(event.name)
+    place = Place(event.name, event.finality_seconds, event.fee, event.cap, before.notice, before.worthless)
+    state.locations.put(place)
     _touch_holders(state, state.locations.number[event.name])
 
 
@@ -166,11 +165,17 @@ class ResumeLocation(Command, frozen=True):
 
 
 class LocationHalted(Event, frozen=True):
-    """A location is halted; from `maintenance_from` on it counts nothing at all."""
+    """A location is halted: what is there counts nothing for initial margin. notice: until it counts nothing at all."""
 
     location: int
-    maintenance_from: int
+    notice: int
     reason: str
+
+
+class LocationWorthless(Event, frozen=True):
+    """The notice of a halt is over: what is there counts for nothing."""
+
+    location: int
 
 
 class LocationResumed(Event, frozen=True):
@@ -189,8 +194,18 @@ def _halt(state: State, command: HaltLocation) -> Decision:
         found = f"{command.location}, notice {command.notice_seconds} s, reason {command.reason!r}"
         allowed = f"a location other than here, 0 to {FINALITY_SECONDS_MAX} s, a reason"
         return Rejected(Reason.TERMS_ARE_INVALID, f"found {found}; allowed: {allowed}")
-    maintenance_from = state.now + command.notice_seconds * SECOND
-    return [LocationHalted(location=location, maintenance_from=maintenance_from, reason=command.reason)]
+    notice = state.now + command.notice_seconds * SECOND
+    halted = LocationHalted(location=location, notice=notice, reason=command.reason)
+    return [halted, LocationWorthless(location=location)] if notice <= state.now else [halted]
+
+
+def notices_over(state: State) -> list[Event]:
+    """Return what time alone brings about: locations whose halt has been announced for long enough."""
+    return [
+        LocationWorthless(location=number)
+        for number, place in enumerate(state.locations.places)
+        if place.halted and not place.worthless and place.notice <= state.now
+    ]
 
 
 @decides(ResumeLocation)
@@ -205,18 +220,26 @@ def _resume(state: State, command: ResumeLocation) -> Decision:
 
 @applies(LocationHalted)
 def _halted(state: State, event: LocationHalted) -> None:
-    state.locations.places[event.location].halted_until_notice = event.maintenance_from
+    state.locations.places[event.location].notice = event.notice
+    _touch_holders(state, event.location)
+
+
+@applies(LocationWorthless)
+def _worthless(state: State, event: LocationWorthless) -> None:
+    state.locations.places[event.location].worthless = True
     _touch_holders(state, event.location)
 
 
 @applies(LocationResumed)
 def _resumed(state: State, event: LocationResumed) -> None:
-    state.locations.places[event.location].halted_until_notice = RUNNING
+    place = state.locations.places[event.location]
+    place.notice, place.worthless = RUNNING, False
     _touch_holders(state, event.location)
 
 
 def _touch_holders(state: State, location: int) -> None:
     """What is there counts differently now: whoever has some is to be looked at again."""
+    state.terms_changes += 1
     for holder, _, place, _ in state.ledger.elsewhere:
         if place == location:
             state.touched.add(holder)

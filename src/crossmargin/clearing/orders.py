@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crossmargin.clearing.contracts import AMOUNT_MAX, LOTS_MAX, TICKS_MAX, Contract
 from crossmargin.clearing.fees import fee_of
+from crossmargin.clearing.limits import held_back
 from crossmargin.clearing.machine import Command, Decision, Event, applies, decides
 from crossmargin.clearing.parties import EXPIRING, TRADING, account_of, allowed_name, instrument_number_of
 from crossmargin.clearing.rejections import Reason, Rejected
@@ -165,6 +166,11 @@ def _check(state: State, command: CheckOrder) -> Decision:
     reduces = reduces_position(state, account, instrument, command.lots)
     if command.reduce_only and not reduces:
         return Rejected(Reason.ORDER_REDUCES_NOTHING, f"{command.account} in {command.symbol}")
+    sides = state.orders.resting.get((account, instrument), (0, 0))
+    before = state.positions.of(account, instrument)[0] + (sides[0] if command.lots > 0 else -sides[1])
+    refused = held_back(state, account, instrument, before, command.lots, reduces=reduces)
+    if refused is not None:
+        return refused
     held = _reserve(state, account, instrument, command.lots, command.ticks, reduces)
     if isinstance(held, Rejected):
         return held

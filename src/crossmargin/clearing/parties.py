@@ -230,6 +230,8 @@ def _open_account(state: State, command: OpenAccount) -> Decision:
         member = known.get(command.member, -1)
         if member < FIRST_CLIENT:
             return Rejected(Reason.UNKNOWN_ACCOUNT, f"member {command.member}")
+        if member not in state.members.assessment_cap or command.kind == "house":
+            return Rejected(Reason.ACCOUNT_IS_NO_MEMBER, f"{command.member} for a {command.kind} account")
     return [
         AccountOpened(
             name=command.account,
@@ -251,12 +253,14 @@ def _account_opened(state: State, event: AccountOpened) -> None:
 
 
 class ListInstrument(Command, frozen=True):
-    """List an instrument; it trades at once. terms: as in a book's `instruments`, texts, with tick and lot sizes."""
+    """List an instrument. terms: as in a book's `instruments`, texts, with tick and lot sizes."""
 
     terms: dict[str, str]
     maker_fee: int = 0
     taker_fee: int = 0
     """Of the notional, in units of 1e-6."""
+    trades: bool = True
+    """At once; else from `StartTrading` on."""
 
 
 class InstrumentListed(Event, frozen=True):
@@ -290,7 +294,10 @@ def _list(state: State, command: ListInstrument) -> Decision:
         return Rejected(Reason.TERMS_ARE_INVALID, f"fees {found}; allowed: |maker| <= taker < {million}")
     return [
         InstrumentListed(
-            terms=terms_of(instrument), stage=TRADING, maker_fee=command.maker_fee, taker_fee=command.taker_fee
+            terms=terms_of(instrument),
+            stage=TRADING if command.trades else LISTED,
+            maker_fee=command.maker_fee,
+            taker_fee=command.taker_fee,
         )
     ]
 

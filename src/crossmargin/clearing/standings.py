@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crossmargin.clearing.machine import Event, applies
-from crossmargin.clearing.risk import HEALTHY
+from crossmargin.clearing.risk import BANKRUPT, HEALTHY
+from crossmargin.clearing.withdrawals import after_default
 
 if TYPE_CHECKING:
     from crossmargin.clearing.state import State
@@ -54,8 +55,10 @@ def _changed(state: State, event: StandingChanged) -> None:
         standings.since[event.pool] = state.now
 
 
-def noticed(state: State) -> list[StandingChanged]:
+def noticed(state: State) -> list[Event]:
     """Return what a state that has just changed leads to: pools that do not stand as recorded any more."""
     if state.risk is None:
         return []
-    return [StandingChanged(pool=pool, status=status) for pool, status in state.risk.changed(state)]
+    changed = state.risk.changed(state)
+    seen: list[Event] = [StandingChanged(pool=pool, status=status) for pool, status in changed]
+    return [*seen, *after_default(state)] if any(status == BANKRUPT for _, status in changed) else seen

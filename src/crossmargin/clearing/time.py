@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from crossmargin.clearing.expiry import SettlementFinal, average_of, ending, expiry_of, is_final, window_events
 from crossmargin.clearing.flows import Flows
 from crossmargin.clearing.funding import is_due, payment
+from crossmargin.clearing.locations import notices_over
 from crossmargin.clearing.machine import Command, Decision, Event, applies, decides
 from crossmargin.clearing.parties import SETTLED
 from crossmargin.clearing.rejections import Rejected
@@ -31,7 +32,7 @@ class ClockAdvanced(Event, frozen=True):
 @decides(AdvanceClock)
 def _advance(state: State, _command: AdvanceClock) -> Decision:
     flows = Flows(state)
-    events: list[Event] = [ClockAdvanced(), *window_events(state)]
+    events: list[Event] = [ClockAdvanced(), *notices_over(state), *window_events(state)]
     prices = dict(state.expiries.prices)
     for number in _ended(state):
         settled = ending(state, number, flows, prices)

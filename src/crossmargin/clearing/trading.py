@@ -12,6 +12,7 @@ from crossmargin.clearing.contracts import AMOUNT_MAX
 from crossmargin.clearing.fees import fee_of
 from crossmargin.clearing.funding import accruals
 from crossmargin.clearing.ledger import FEES, ROUNDING, Posting
+from crossmargin.clearing.limits import held_back
 from crossmargin.clearing.machine import Command, Decision, Event, applies, decides
 from crossmargin.clearing.marks import column, whole_numbers
 from crossmargin.clearing.orders import premium_of, reserve_kept, trade_wrong
@@ -101,6 +102,11 @@ class _Batch:
                 return Rejected(Reason.ORDER_REDUCES_NOTHING, order)
             if reserve or self.reduces(account, fill):
                 return None
+        before = state.positions.of(account, fill.instrument)[0] + self.lots[account, fill.instrument]
+        reduces = self.reduces(account, fill)
+        refused = held_back(state, account, fill.instrument, before, fill.lots, reduces=reduces)
+        if refused is not None:
+            return refused
         if state.risk is not None:
             return state.risk.allows_fills(state, account, [*self.fills[account], fill])
         contract = state.parties.instruments[fill.instrument].contract

@@ -265,8 +265,8 @@ class WithdrawalsDelayed(Event, frozen=True):
     reason: str
 
 
-def after_default(state: State, account: int) -> list[Event]:
-    """Return the events that belong to seeing that an account's pool is worth less than nothing."""
+def after_default(state: State) -> list[Event]:
+    """Return the events that belong to seeing that a pool is worth less than nothing."""
     until = state.now + state.parameters.value("withdrawal_delay_seconds", state.now) * SECOND
     if until <= state.withdrawals.delayed_until:
         return []
