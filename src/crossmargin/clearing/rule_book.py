@@ -228,6 +228,8 @@ class RuleBookView:
             pools = sorted({self.pool_of(a) for a in range(FIRST_CLIENT, len(state.parties.accounts))})
         else:
             pools = sorted({self.pool_of(a) for a in touched if a >= FIRST_CLIENT})
+        # All at once: one by one would cost a look at the whole market each.
+        self._statuses([pool for pool in pools if pool not in self._anchors])
         unsure = [pool for pool in pools if not self._surely_healthy(pool)]
         found |= dict.fromkeys((pool for pool in pools if recorded.get(pool, HEALTHY) != HEALTHY), HEALTHY)
         for pool, status in zip(unsure, self._statuses(unsure), strict=True):
