@@ -21,7 +21,7 @@ WITH_INDEX = index="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$(INDEX)}}"; [ -z "$$
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test simulate check fmt bench docs backtest-page lock clean
+.PHONY: help venv demo test simulate check fmt crash-points bench docs backtest-page lock clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))

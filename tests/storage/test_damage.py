@@ -76,13 +76,17 @@ def test_every_bit_of_every_field_is_covered_by_the_chain():
     for record in made:
         for name in Record.__slots__:
             value = getattr(record, name)
-            bits = 63 if isinstance(value, int) else 8 * len(value)
-            for bit in range(bits):
-                damaged = value ^ (1 << bit) if isinstance(value, int) else with_bit(value, bit)
+            for bit in range(64 if isinstance(value, int) else 8 * len(value)):
+                damaged = (value ^ (1 << bit)) - (bit == 63) * 2**64 if isinstance(value, int) else with_bit(value, bit)
                 with pytest.raises(JournalCorrupt):
                     check_chain(before, replace(record, **{name: damaged}))
         check_chain(before, record)
         before = record
+
+
+def test_a_key_longer_than_any_is_damage_and_no_fault():
+    with pytest.raises(JournalCorrupt, match="record 1: its epoch or key is larger than any"):
+        check_chain(None, replace(MADE[0], key=bytes(70_000)))
 
 
 def test_records_that_change_places_or_go_missing_break_the_chain():

@@ -26,6 +26,7 @@ from crossmargin.clearing.journal import (
     Snapshot,
     chained,
     check_chain,
+    check_whole,
     record_hash,
 )
 from crossmargin.clearing.ledger import HOUSE_ACCOUNTS
@@ -140,6 +141,7 @@ __all__ = [
     "audit",
     "chained",
     "check_chain",
+    "check_whole",
     "command_types",
     "event_types",
     "rebuilt",

@@ -72,9 +72,17 @@ def check_chain(before: Record | None, record: Record) -> None:
         raise JournalCorrupt(f"{place}: does not follow the record before it")
     if before is not None and (record.time <= before.time or record.epoch < before.epoch):
         raise JournalCorrupt(f"{place}: its time or epoch runs backwards")
-    if record.hash != record_hash(
-        record.sequence, record.epoch, record.time, record.key, record.payload, record.previous
-    ):
+    check_whole(record)
+
+
+def check_whole(record: Record) -> None:
+    """Raise JournalCorrupt unless a record's contents are what was hashed when it was written."""
+    place = f"record {record.sequence}"
+    try:
+        made = record_hash(record.sequence, record.epoch, record.time, record.key, record.payload, record.previous)
+    except struct.error:
+        raise JournalCorrupt(f"{place}: its epoch or key is larger than any that was written") from None
+    if record.hash != made:
         raise JournalCorrupt(f"{place}: its contents are not what was hashed when it was written")
 
 

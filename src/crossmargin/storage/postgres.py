@@ -9,6 +9,7 @@ does not know. Two connections: one writes, one reads what is committed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from operator import attrgetter
 from typing import Any, NoReturn
 
@@ -16,7 +17,7 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
-from crossmargin.clearing import JournalCorrupt, JournalFailed, Record, Snapshot, record_hash
+from crossmargin.clearing import JournalCorrupt, JournalFailed, Record, Snapshot, check_whole
 from crossmargin.errors import InputError, InvalidFile
 from crossmargin.storage.heads import Head
 from crossmargin.storage.memory import SNAPSHOTS_KEPT
@@ -25,6 +26,7 @@ from crossmargin.storage.snapshots import checksum
 SCHEMA_VERSION = 1
 _LOCK = 0x786D6A31
 """First half of the advisory lock; the second is the schema that the tables are in."""
+_LOCK_WAIT = "1s"
 _COPY_FROM = 64
 """From how many records on a COPY is quicker than one statement."""
 _READ_AT_ONCE = 2_000
@@ -135,8 +137,11 @@ class PostgresJournal:
         row = connection.execute("SELECT current_schema()").fetchone()
         if row is None or row[0] is None:
             raise InputError(self._name, "a search path without a schema that exists", "one with such a schema")
-        taken = connection.execute("SELECT pg_try_advisory_lock(%s, hashtext(current_schema()))", (_LOCK,)).fetchone()
-        if taken is not None and taken[0]:
+        # A session that has just ended holds it until the server has noticed.
+        connection.execute(f"SET lock_timeout = '{_LOCK_WAIT}'")
+        with suppress(errors.LockNotAvailable):
+            connection.execute("SELECT pg_advisory_lock(%s, hashtext(current_schema()))", (_LOCK,))
+            connection.execute("RESET lock_timeout")
             return
         holder = connection.execute(
             "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = %s::bigint::oid"
@@ -303,11 +308,10 @@ class PostgresJournal:
             raise JournalFailed(f"{self._name}: cannot be read: {_said(error)}") from error
 
     def _whole(self, record: Record) -> Record:
-        hashed = (record.sequence, record.epoch, record.time, record.key, record.payload, record.previous)
-        if record.epoch < 0 or record.hash != record_hash(*hashed):
-            raise JournalCorrupt(
-                f"{self._name}: record {record.sequence}: its contents are not what was hashed when it was written"
-            )
+        try:
+            check_whole(record)
+        except JournalCorrupt as error:
+            raise JournalCorrupt(f"{self._name}: {error}") from None
         return record
 
     def _fenced(self) -> str:

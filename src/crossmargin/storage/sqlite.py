@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 import apsw
 
-from crossmargin.clearing import JournalCorrupt, JournalFailed, Record, Snapshot, record_hash
+from crossmargin.clearing import JournalCorrupt, JournalFailed, Record, Snapshot, check_whole
 from crossmargin.errors import InvalidFile
 from crossmargin.storage.claims import Claim, acknowledged, refuse_network, side_file
 from crossmargin.storage.heads import Head
@@ -313,11 +313,10 @@ class SqliteJournal:
         return Record(*row)
 
     def _whole(self, record: Record) -> Record:
-        hashed = (record.sequence, record.epoch, record.time, record.key, record.payload, record.previous)
-        if record.epoch < 0 or record.hash != record_hash(*hashed):
-            raise JournalCorrupt(
-                f"{self._path}: record {record.sequence}: its contents are not what was hashed when it was written"
-            )
+        try:
+            check_whole(record)
+        except JournalCorrupt as error:
+            raise JournalCorrupt(f"{self._path}: {error}") from None
         return record
 
     def _alive(self) -> None:
