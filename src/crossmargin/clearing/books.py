@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crossmargin.book import Book, Location, Order, Positions
-from crossmargin.clearing.ledger import HERE
+from crossmargin.clearing.ledger import BORROWED, HERE, LENT
 from crossmargin.clearing.marks import INDEX_SCALE, UNKNOWN, VOL_SCALE
 from crossmargin.clearing.parties import SETTLED, TIERS
 from crossmargin.clearing.positions import FUNDING_UNIT
@@ -250,7 +250,10 @@ def _balances(
     row_of: dict[tuple[int, int], int],
     cases: Sequence[Case],
 ) -> tuple[IntArray, IntArray, IntArray, FloatArray, BoolArray]:
-    """Return balance columns: what is here, what is elsewhere, and what the cases add; pending money counts nowhere."""
+    """Return balance columns: what is here, what is elsewhere, and what the cases add.
+
+    Pending money counts nowhere, and what was lent is somebody else's collateral now.
+    """
     rows = [(holder, asset, np.full(len(holder), HERE), amount) for holder, asset, amount in money]
     of_account: dict[int, list[int]] = {}
     for (_, a), row in row_of.items():
@@ -258,16 +261,19 @@ def _balances(
     apart = [
         (row, asset, place, float(amount))
         for (a, asset, place, pending), amount in sorted(state.ledger.elsewhere.items())
-        if not pending
+        if not pending and place != LENT and not (place > HERE and state.locations.places[place].worthless)
         for row in of_account.get(a, ())
     ]
     apart += [
         (row_of[c, a], asset, place, float(amount))
         for c, case in enumerate(cases)
         for a, asset, place, amount in case.paid
+        if place != LENT
     ]
     if apart:
         who, asset, place, amount = (np.array(column) for column in zip(*apart, strict=True))
+        # What was borrowed and is still here offsets its debt; the rest of the debt counts in full.
+        place = np.where(place == BORROWED, HERE, place)
         rows.append((who, asset, place, amount))
     holder, asset, place, amount = (np.concatenate(columns) for columns in zip(*rows, strict=True))
     holder, asset, place = (column.astype(np.int64) for column in (holder, asset, place))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crossmargin.clearing import lending
 from crossmargin.clearing.expiry import SettlementFinal, average_of, ending, expiry_of, is_final, window_events
 from crossmargin.clearing.flows import Flows
 from crossmargin.clearing.funding import is_due, payment
@@ -20,8 +21,8 @@ class AdvanceClock(Command, frozen=True):
     """It is now as late as the record says; do what is due by now.
 
     Windows of expiry begin, the index is sampled in them, what has expired and has a price is settled, funding of
-    intervals that are over is paid, settlements become final. What cannot be done yet (an expiry without a quorum)
-    is left for the next time; asking for it by its own command says why.
+    intervals that are over is paid, interest is charged every hour, settlements become final. What cannot be done yet
+    (an expiry without a quorum) is left for the next time; asking for it by its own command says why.
     """
 
 
@@ -43,6 +44,11 @@ def _advance(state: State, _command: AdvanceClock) -> Decision:
             paid = payment(state, number, flows)
             if not isinstance(paid, Rejected):
                 events += paid
+    for asset in sorted(state.lending.pools):
+        if lending.is_due(state, asset):
+            charged = lending.charge(state, asset)
+            if not isinstance(charged, Rejected):
+                events += charged
     events += [SettlementFinal(instrument=n) for n in sorted(state.expiries.paid) if is_final(state, n)]
     return events
 
