@@ -14,6 +14,7 @@ rounding account in the same event. A no has a name (`Reason`); an exception is 
 
 from crossmargin.clearing.auditing import Audit, audit, unconserved
 from crossmargin.clearing.control import Restrict
+from crossmargin.clearing.conversion import ConvertCollateral, SetConversion
 from crossmargin.clearing.expiry import CorrectSettlement, Expire, SetAveraging, SetSettlementPrice
 from crossmargin.clearing.funding import PayFunding, SampleFunding, SetFunding
 from crossmargin.clearing.journal import (
@@ -30,6 +31,7 @@ from crossmargin.clearing.journal import (
     record_hash,
 )
 from crossmargin.clearing.ledger import HOUSE_ACCOUNTS
+from crossmargin.clearing.lending import Borrow, ChargeInterest, Lend, Repay, SetLending, TakeBack
 from crossmargin.clearing.limits import SetLimits, SetTier, SetWithdrawalLimit
 from crossmargin.clearing.locations import HaltLocation, ResumeLocation, SetLocation
 from crossmargin.clearing.machine import Command, Event, command_types, event_types
@@ -45,8 +47,8 @@ from crossmargin.clearing.risk import STATUSES, Fill, PoolStanding, Risk
 from crossmargin.clearing.rule_book import RuleBookView
 from crossmargin.clearing.sequencer import Applied, House, HouseHalted, Reply, rebuilt, recovered, replay
 from crossmargin.clearing.settlement import SettleVariation
-from crossmargin.clearing.standings import StandingChanged
 from crossmargin.clearing.stages import Delist, StartTrading
+from crossmargin.clearing.standings import StandingChanged
 from crossmargin.clearing.state import State
 from crossmargin.clearing.time import AdvanceClock
 from crossmargin.clearing.trading import ClearedTrade, ClearTrades, TradesCleared
@@ -69,6 +71,8 @@ __all__ = [
     "Applied",
     "ApproveParameters",
     "Audit",
+    "Borrow",
+    "ChargeInterest",
     "CheckOrder",
     "ClearTrades",
     "ClearedTrade",
@@ -77,6 +81,7 @@ __all__ = [
     "Command",
     "ConfirmWithdrawal",
     "Contribute",
+    "ConvertCollateral",
     "CorrectSettlement",
     "DelayWithdrawals",
     "Delist",
@@ -95,6 +100,7 @@ __all__ = [
     "JournalCorrupt",
     "JournalFailed",
     "LeavePool",
+    "Lend",
     "ListInstrument",
     "MoveClient",
     "MoveCollateral",
@@ -107,6 +113,7 @@ __all__ = [
     "Record",
     "Rejected",
     "ReleaseOrder",
+    "Repay",
     "Reply",
     "Report",
     "ReportImpact",
@@ -120,7 +127,9 @@ __all__ = [
     "SampleFunding",
     "SendWithdrawal",
     "SetAveraging",
+    "SetConversion",
     "SetFunding",
+    "SetLending",
     "SetLimits",
     "SetLocation",
     "SetSettlementPrice",
@@ -132,6 +141,7 @@ __all__ = [
     "StandingChanged",
     "StartTrading",
     "State",
+    "TakeBack",
     "Trade",
     "TradesCleared",
     "Transfer",
