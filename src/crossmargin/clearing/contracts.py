@@ -13,6 +13,11 @@ AMOUNT_MAX = 2**62
 TICKS_MAX = 2**40
 LOTS_MAX = 2**40
 
+LINEAR, INVERSE, OPTION = range(3)
+"""Kinds of contracts, as kernels tell them apart."""
+NUMERATOR, DENOMINATOR, KIND, SETTLE = range(4)
+"""Columns of `Parties.terms`."""
+
 STAGES = ("listed", "trading", "expiring", "settled")
 
 
@@ -37,6 +42,11 @@ class Contract:
     option: bool
     expiry: int | None
     """Nanoseconds since 1970 UTC; None for perpetuals."""
+
+    @property
+    def kind(self) -> int:
+        """LINEAR, INVERSE or OPTION."""
+        return OPTION if self.option else INVERSE if self.inverse else LINEAR
 
     @property
     def signed(self) -> bool:

@@ -482,9 +482,8 @@ def _corrected(state: State, event: SettlementCorrected) -> None:
     accounts, amounts = whole_numbers(event.account), whole_numbers(event.amount)
     state.ledger.post_columns(contract.settle, accounts, amounts)
     state.touched.update(accounts.tolist())
-    for account in accounts.tolist():
-        # What was closed while it still had money coming is not done with after all.
-        state.parties.accounts[account].closed = False
+    # What was closed while it still had money coming is not done with after all.
+    state.parties.reopen(accounts)
     state.expiries.paid[event.instrument].price = event.price
     state.expiries.prices[expiry_of(contract)] = event.price
 

@@ -245,6 +245,6 @@ def _what_keeps_open(state: State, account: int) -> list[str]:
 
 @applies(AccountClosed)
 def _closed(state: State, event: AccountClosed) -> None:
-    state.parties.accounts[event.account].closed = True
+    state.parties.close(event.account)
     state.members.assessment_cap.pop(event.account, None)
     state.touched.add(event.account)

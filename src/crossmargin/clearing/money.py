@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from crossmargin.clearing.contracts import AMOUNT_MAX
 from crossmargin.clearing.control import EVERY, OPEN, REDUCE_ONLY, Restricted
 from crossmargin.clearing.headroom import cannot_leave, cannot_spend, fits, held, paid_in
@@ -213,7 +215,7 @@ def _reversed(state: State, event: DepositReversed) -> None:
     ]
     state.ledger.post([*back, *(posting for posting in taken if posting.amount)])
     # What was closed while it still had money coming is not done with after all.
-    state.parties.accounts[account].closed = False
+    state.parties.reopen(np.array([account]))
     state.touched.add(account)
 
 

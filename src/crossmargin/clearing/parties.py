@@ -6,13 +6,15 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from crossmargin.clearing.contracts import STAGES, Contract, contract_of
 from crossmargin.clearing.ledger import FIRST_CLIENT, HOUSE_ACCOUNTS
 from crossmargin.clearing.machine import Command, Decision, Event, applies, decides
 from crossmargin.clearing.rejections import Reason, Rejected
 from crossmargin.errors import InputError
 from crossmargin.instruments import ASSET_CLASSES, Instrument, instrument_of
-from crossmargin.units import NAME_LENGTH_MAX, iso
+from crossmargin.units import NAME_LENGTH_MAX, BoolArray, IntArray, iso
 
 if TYPE_CHECKING:
     from crossmargin.clearing.state import State
@@ -66,6 +68,13 @@ class Parties:
     asset_number: dict[str, int] = field(default_factory=dict)
     account_number: dict[str, int] = field(default_factory=dict)
     instrument_number: dict[str, int] = field(default_factory=dict)
+    owner_number: dict[str, int] = field(default_factory=dict)
+    owner: IntArray = field(default_factory=lambda: np.full(16, -1, dtype=np.int64))
+    """(accounts,) number of the owner, where hot commands find it."""
+    closed: BoolArray = field(default_factory=lambda: np.zeros(16, dtype=np.bool_))
+    """(accounts,) the accounts' own `closed` once more; see `close` and `reopen`."""
+    terms: IntArray = field(default_factory=lambda: np.zeros((16, 4), dtype=np.int64))
+    """(instruments, 4) numerator, denominator, kind and settlement asset of each contract; see `contracts`."""
 
     def frozen(self) -> Any:
         """Return everything as plain values."""
@@ -95,14 +104,35 @@ class Parties:
 
     def add_account(self, account: AccountTerms) -> None:
         """Give an account the next number."""
-        self.account_number[account.name] = len(self.accounts)
+        number = len(self.accounts)
+        self.account_number[account.name] = number
         self.accounts.append(account)
+        if number >= len(self.owner):
+            self.owner = np.concatenate((self.owner, np.full(len(self.owner), -1, dtype=np.int64)))
+            self.closed = np.concatenate((self.closed, np.zeros(len(self.closed), dtype=np.bool_)))
+        self.owner[number] = self.owner_number.setdefault(account.owner, len(self.owner_number))
+        self.closed[number] = account.closed
+
+    def close(self, account: int) -> None:
+        """Close an account."""
+        self.accounts[account].closed = True
+        self.closed[account] = True
+
+    def reopen(self, accounts: IntArray) -> None:
+        """Have accounts open again that were closed."""
+        for account in accounts[self.closed[accounts]].tolist():
+            self.accounts[account].closed = False
+            self.closed[account] = False
 
     def list(self, terms: dict[str, str], stage: int, maker_fee: int, taker_fee: int) -> None:
         """Give an instrument the next number."""
         instrument = instrument_from(terms)
-        self.instrument_number[instrument.symbol] = len(self.instruments)
-        self.instruments.append(Listing(self.contract(instrument), stage, maker_fee, taker_fee))
+        number, contract = len(self.instruments), self.contract(instrument)
+        self.instrument_number[instrument.symbol] = number
+        self.instruments.append(Listing(contract, stage, maker_fee, taker_fee))
+        if number >= len(self.terms):
+            self.terms = np.concatenate((self.terms, np.zeros_like(self.terms)))
+        self.terms[number] = contract.numerator, contract.denominator, contract.kind, contract.settle
 
     def contract(self, instrument: Instrument) -> Contract:
         """Return an instrument in whole units; ValueError where they are not whole, KeyError for an unknown asset."""
