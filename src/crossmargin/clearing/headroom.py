@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 MODES = ("open", "reduce_only", "halted")
 OPEN, REDUCE_ONLY, HALTED = range(len(MODES))
-"""Open: everything. Reduce-only: only what lowers a position; of an account, no money leaves. Halted: nothing."""
+"""Open: everything. Reduce-only: only what lowers a position; of an account, no money leaves. Halted: nothing new; what
+was promised to an order before it went to the venue is kept."""
 
 
 def held(state: State, account: int, asset: int) -> int:

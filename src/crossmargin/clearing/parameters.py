@@ -81,7 +81,7 @@ class Parameters:
         return [
             [[v.effective, sorted(v.values.items()), v.rules, v.proposed_by, v.approved_by] for v in self.versions],
             [
-                [name, p.officer, p.effective, sorted(p.values.items()), p.rules, p.measured_on, p.impact]
+                [name, p.officer, p.effective, sorted(p.values.items()), p.rules, p.measured_on, list(p.impact)]
                 for name, p in sorted(self.proposals.items())
             ],
         ]

@@ -63,8 +63,8 @@ class Pools:
     def frozen(self) -> Any:
         """Return the pools as plain values."""
         return [
-            [[pool.name, pool.agreement, pool.accounts] for pool in self.shared],
-            [[name, a.owners, a.signed] for name, a in sorted(self.agreements.items())],
+            [[pool.name, pool.agreement, list(pool.accounts)] for pool in self.shared],
+            [[name, list(a.owners), list(a.signed)] for name, a in sorted(self.agreements.items())],
         ]
 
     @classmethod
