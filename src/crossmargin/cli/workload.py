@@ -189,7 +189,7 @@ def _live_books() -> None:
 
     from crossmargin.revaluation import LiveBook
 
-    for scenarios in (8, 16, 32):
+    for scenarios in (8, 16, 32, 64):
         book = LiveBook([0, 1, 3], [0, 0, 1], [1.0, -1.0, 2.0], [0, 0])
         risk = np.ones((2, scenarios))
         book.set_risk(risk)

@@ -35,6 +35,8 @@ from crossmargin.units import Array, BoolArray, FloatArray, IntArray
 
 _REGISTERS = (1, 2, 4)
 """Registers of eight scenarios in a block. With four, a hundred instruments' rows fit the first-level cache."""
+_REGISTERS_JOINT = (1, 2, 4, 8)
+"""The same where rows of all groups are needed at once: they lie in the second-level cache, whatever the block."""
 _ACCOUNTS_LEAST = 1_000
 """Accounts that are worth a thread when every scenario of each is looked at."""
 _SEGMENTS_LEAST = 50_000
@@ -141,7 +143,7 @@ class LiveBook:
 
         risk: (K, S) as for `worst_losses`. tail: 1 to S; of 2.5 the third worst counts half.
         """
-        packed = self._packed(_checked_risk(risk, len(self._of_row)))
+        packed = self._packed(_checked_risk(risk, len(self._of_row)), _REGISTERS_JOINT)
         if not 1 <= tail <= packed.scenarios:
             raise ValueError(f"tail: found {tail}; allowed: 1 to the number of scenarios, {packed.scenarios}")
         out = np.empty(self.accounts)
@@ -260,11 +262,11 @@ class LiveBook:
     def _tiles(self) -> int:
         return -(-self.accounts // TILE)
 
-    def _packed(self, risk: FloatArray) -> _RiskTable:
+    def _packed(self, risk: FloatArray, choice: tuple[int, ...] = _REGISTERS) -> _RiskTable:
         """Return a risk table by group and block; scenarios are padded with ones that lose nothing."""
         scenarios = risk.shape[1]
         registers = -(-scenarios // LANES)
-        width = next((w for w in _REGISTERS if w >= registers), _REGISTERS[-1])
+        width = next((w for w in choice if w >= registers), choice[-1])
         blocks = max(1, -(-registers // width))
         table = _RiskTable(
             width=(0,) * width, losses=aligned((blocks, len(risk), LANES * width), np.float64), scenarios=scenarios

@@ -11,13 +11,16 @@ from numba import njit
 
 from crossmargin.revaluation.layout import TILE, Layout
 from crossmargin.revaluation.passes import Width
-from crossmargin.revaluation.vectors import inlined, losses_of, uncounted
+from crossmargin.revaluation.vectors import LANES, at_least, inlined, largest_below, losses_of, lowest_bit, uncounted
 from crossmargin.units import Array, FloatArray, IntArray
 
-_ACCOUNTS = 256
-"""Accounts taken together: their losses stay in the second-level cache."""
-_COLUMNS = 64
+_ACCOUNTS = 64
+"""Accounts taken together: their losses stay in the second-level cache beside a block of the table."""
+_COLUMNS = 32
 """Columns of the table in which the largest of many losses are looked for."""
+_REGISTERS = (0,) * (_COLUMNS // LANES)
+_WORD = 64
+"""Losses that are compared with a threshold together: a bit for each."""
 
 
 @njit(cache=True, nogil=True)
@@ -37,7 +40,8 @@ def shortfalls(
     `scenarios`: how many are real; the rest pads. tail: 1 to scenarios; a fraction counts the next one in part.
     """
     blocks, _, lanes = losses.shape
-    loss = np.empty((_ACCOUNTS, blocks * lanes))
+    # Places that no scenario has hold no loss at all: they are never among the largest.
+    loss = np.full((_ACCOUNTS, (blocks * lanes + _WORD - 1) // _WORD * _WORD), -np.inf)
     flat = loss.reshape(loss.size)
     start = np.zeros(_ACCOUNTS + 1, np.int64)
     row, quantity = np.empty(1024, np.uint32), np.empty(1024)
@@ -92,11 +96,12 @@ def _shortfalls_of(
         start[k + 1] = _gathered(book, group_row, base + k, start[k], row, quantity)
     for b in range(blocks):
         for k in range(count):
-            to = k * blocks * lanes + b * lanes
+            to = k * loss.shape[1] + b * lanes
             losses_of(width, losses, b * rows, row, quantity, start[k], start[k + 1] - start[k], flat, to)
     most = len(largest) - 1
     for k in range(count):
-        out[base + k] = max(0.0, _mean_of_worst(loss[k], scenarios, tail, most, largest, column))
+        loss[k, scenarios : blocks * lanes] = -np.inf
+        out[base + k] = max(0.0, _mean_of_worst(flat, k * loss.shape[1], loss.shape[1], tail, most, largest, column))
 
 
 @uncounted
@@ -127,37 +132,32 @@ def _gathered(book: Layout, group_row: IntArray, a: int, at: int, row: Array, qu
     return at
 
 
-@uncounted
+@inlined
 def _mean_of_worst(
-    loss: FloatArray, scenarios: int, tail: float, most: int, largest: FloatArray, column: FloatArray
+    loss: FloatArray, first: int, count: int, tail: float, most: int, largest: FloatArray, column: FloatArray
 ) -> float:
-    """Return the mean of the `tail` largest of the first `scenarios` losses, added from the largest down.
+    """Return the mean of the `tail` largest of the losses loss[first : first + count], added from the largest down.
 
-    The losses are a table of _COLUMNS columns. The largest of each column is found for all of them at once; a loss
-    among the `most` largest stands in one of the `most` columns whose largest are largest, so few are looked at.
+    The losses are a table of _COLUMNS columns. At least `most` of them are as large as the `most`-th largest of the
+    columns' maxima, and few are larger: only those are sorted.
     """
     for j in range(_COLUMNS):
-        column[j] = -np.inf
-    whole = scenarios // _COLUMNS * _COLUMNS
-    for low in range(0, whole, _COLUMNS):
+        column[j] = loss[first + j]
+    for low in range(first + _COLUMNS, first + count, _COLUMNS):
         part = loss[low : low + _COLUMNS]
         for j in range(_COLUMNS):
             column[j] = part[j] if part[j] > column[j] else column[j]
-    for j in range(scenarios - whole):
-        column[j] = max(column[j], loss[whole + j])
-    for k in range(most + 1):
-        largest[k] = -np.inf
-    for j in range(_COLUMNS):
-        if column[j] > largest[most - 1]:
-            _insert(largest, most, column[j])
-    least = largest[most - 1]
+    # Maxima that are alike fall out together: the threshold is then lower than it need be, never higher.
+    least = np.inf
+    for _ in range(most):
+        least = largest_below(column, 0, _REGISTERS, least)
     for k in range(most):
         largest[k] = -np.inf
-    for j in range(_COLUMNS):
-        if column[j] >= least:
-            for s in range(j, scenarios, _COLUMNS):
-                if loss[s] > largest[most - 1]:
-                    _insert(largest, most, loss[s])
+    for low in range(first, first + count, _WORD):
+        bits = at_least(loss, low, least)
+        while bits != 0:
+            _insert(largest, most, loss[low + lowest_bit(bits)])
+            bits &= bits - np.uint64(1)
     total = 0.0
     for k in range(int(tail)):
         total += largest[k]
@@ -166,10 +166,10 @@ def _mean_of_worst(
     return total / tail
 
 
-@uncounted
+@inlined
 def _insert(largest: FloatArray, most: int, value: float) -> None:
     """Put a value among the `most` largest, which fall; the least of them drops out."""
-    k = most - 1
+    k = most
     while k > 0 and largest[k - 1] < value:
         largest[k] = largest[k - 1]
         k -= 1

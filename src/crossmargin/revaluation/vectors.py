@@ -50,13 +50,7 @@ def worst_of(
     signature = types.float64(width, losses, types.int64, instrument, quantity, types.int64, length)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        sums = _sums(context, builder, signature, arguments)
-        while len(sums) > 1:
-            pairs = [_larger(builder, *sums[k : k + 2]) for k in range(0, len(sums) - 1, 2)]
-            sums = pairs + sums[2 * len(pairs) :]
-        kind = ir.FunctionType(_F64, [_VECTOR])
-        reduce = _declared(builder.module, kind, f"llvm.vector.reduce.fmax.v{LANES}f64")
-        return builder.call(reduce, [sums[0]], fastmath=_ORDERED)
+        return _largest(builder, _sums(context, builder, signature, arguments))
 
     return signature, generate
 
@@ -119,6 +113,56 @@ def first_equal(typing: Any, array: Any, first: Any, count: Any, value: Any) -> 
         bits = _lanes(context, builder, signature, arguments, "==")
         # With a bit above all lanes there is always one to be found.
         return builder.cttz(builder.or_(builder.zext(bits, _I64), _I64(1 << LANES)), ir.IntType(1)(1))
+
+    return signature, generate
+
+
+@_intrinsic
+def largest_below(typing: Any, array: Any, first: Any, count: Any, bound: Any) -> Any:
+    """Return the largest of the numbers array[first : first + count] that are less than `bound`; -inf for none.
+
+    array: flat float64, without NaN; count: a tuple of so many registers of LANES numbers.
+    """
+    signature = types.float64(array, types.int64, count, types.float64)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, first, _, bound = arguments
+        place = builder.add(_address(context, builder, signature.args[0], array), builder.mul(first, _I64(8)))
+        limit, nothing = _splat(builder, bound), ir.Constant(_VECTOR, [float("-inf")] * LANES)
+        found = []
+        for k in range(signature.args[2].count):
+            numbers = _load(builder, builder.add(place, _I64(k * _BYTES)), _VECTOR, 8)
+            found.append(builder.select(builder.fcmp_ordered("<", numbers, limit), numbers, nothing))
+        return _largest(builder, found)
+
+    return signature, generate
+
+
+@_intrinsic
+def at_least(typing: Any, array: Any, first: Any, bound: Any) -> Any:
+    """Return 64 bits: which of the numbers array[first : first + 64] are `bound` or more. array: flat float64."""
+    signature = types.uint64(array, types.int64, types.float64)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, first, bound = arguments
+        place = builder.add(_address(context, builder, signature.args[0], array), builder.mul(first, _I64(8)))
+        limit, bits = _splat(builder, bound), _I64(0)
+        for k in range(64 // LANES):
+            numbers = _load(builder, builder.add(place, _I64(k * _BYTES)), _VECTOR, 8)
+            byte = builder.bitcast(builder.fcmp_ordered(">=", numbers, limit), ir.IntType(LANES))
+            bits = builder.or_(bits, builder.shl(builder.zext(byte, _I64), _I64(k * LANES)))
+        return bits
+
+    return signature, generate
+
+
+@_intrinsic
+def lowest_bit(typing: Any, bits: Any) -> Any:
+    """Return the place of the lowest bit that is set; 64 where none is."""
+    signature = types.int64(types.uint64)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.IntType(1)(0))
 
     return signature, generate
 
@@ -220,6 +264,16 @@ def _splat(builder: Any, number: Any) -> Any:
     undefined = ir.Constant(ir.VectorType(number.type, LANES), ir.Undefined)
     first = builder.insert_element(undefined, number, _I32(0))
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES))
+
+
+def _largest(builder: Any, vectors: list[Any]) -> Any:
+    """Emit the largest number of some registers."""
+    while len(vectors) > 1:
+        pairs = [_larger(builder, *vectors[k : k + 2]) for k in range(0, len(vectors) - 1, 2)]
+        vectors = pairs + vectors[2 * len(pairs) :]
+    kind = ir.FunctionType(_F64, [_VECTOR])
+    reduce = _declared(builder.module, kind, f"llvm.vector.reduce.fmax.v{LANES}f64")
+    return builder.call(reduce, [vectors[0]], fastmath=_ORDERED)
 
 
 def _larger(builder: Any, left: Any, right: Any) -> Any:
