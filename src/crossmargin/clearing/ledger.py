@@ -68,11 +68,13 @@ class Ledger:
     `elsewhere`. Rows and columns beyond those in use are 0.
     """
 
-    __slots__ = ("cash", "elsewhere")
+    __slots__ = ("_places", "cash", "elsewhere")
 
     def __init__(self) -> None:
         self.cash: IntArray = np.zeros((2 * FIRST_CLIENT, 4), dtype=np.int64)
         self.elsewhere: dict[tuple[int, int, int, bool], int] = {}
+        # The keys of `elsewhere` by account: an account's own are found without a look at everybody's.
+        self._places: dict[int, dict[tuple[int, int, int, bool], None]] = {}
 
     def make_room(self, accounts: int, assets: int) -> None:
         """Have a row for each of `accounts` and a column for each of `assets`."""
@@ -111,8 +113,10 @@ class Ledger:
             assert -AMOUNT_MAX < after < AMOUNT_MAX, f"ledger: balance of account {account} leaves 62 bits"
             if after:
                 self.elsewhere[key] = after
+                self._places.setdefault(account, {})[key] = None
             else:
                 del self.elsewhere[key]
+                del self._places[account][key]
 
     def post_columns(self, asset: int, accounts: IntArray, amounts: IntArray) -> None:
         """Book what many accounts get (> 0) and pay (< 0) of an asset, here and final; it cancels. No account twice."""
@@ -125,9 +129,9 @@ class Ledger:
         """Yield the balances of an account that are not 0, as postings that would make them."""
         for asset in np.flatnonzero(self.cash[account]).tolist():
             yield Posting(account, asset, int(self.cash[account, asset]))
-        for (holder, asset, location, pending), amount in sorted(self.elsewhere.items()):
-            if holder == account:
-                yield Posting(account, asset, amount, location, pending)
+        for key in sorted(self._places.get(account, ())):
+            _, asset, location, pending = key
+            yield Posting(account, asset, self.elsewhere[key], location, pending)
 
     def totals(self) -> dict[int, int]:
         """Return the sum of all balances of each asset that has any; 0 everywhere is what conservation means (I1)."""
@@ -155,4 +159,6 @@ class Ledger:
         made.make_room(int(account.max(initial=0)) + 1, int(asset.max(initial=0)) + 1)
         made.cash[account, asset] = amount
         made.elsewhere = {(a, k, where, bool(p)): amount for a, k, where, p, amount in plain[3]}
+        for key in made.elsewhere:
+            made._places.setdefault(key[0], {})[key] = None
         return made
