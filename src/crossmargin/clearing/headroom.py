@@ -41,7 +41,7 @@ def settled(state: State, account: int, asset: int, location: int) -> int:
 
 
 def stands_without(state: State, accounts: Sequence[int]) -> bool:
-    """Return whether accounts, margined as a pool with nobody else, meet their initial margin; not if nobody can tell."""
+    """Return whether accounts would meet initial margin as a pool of their own; not if nobody can tell."""
     if state.risk is not None:
         try:
             return state.risk.stands_alone(state, accounts)
