@@ -137,6 +137,7 @@ def test_a_fee_is_never_less_than_its_rate_and_a_rebate_never_more(lots, ticks, 
             if contract.inverse
             else (lots * ticks * contract.numerator)
         )
+        exact = Fraction(exact)
         charged, rebate = fee_of(contract, lots, ticks, taker), fee_of(contract, lots, ticks, maker)
         assert exact * taker / 10**6 <= charged < exact * taker / 10**6 + 2
         assert exact * maker / 10**6 <= rebate < exact * maker / 10**6 + 2

@@ -99,7 +99,7 @@ class RuleBookView:
         self._changes = (-1, -1)
         self._anchors.clear()
         self._members.clear()
-        state.touched.clear()
+        state.untouched()
 
     def pool_of(self, account: int) -> int:
         """Return the pool of an account: the number of its first account."""
@@ -215,7 +215,7 @@ class RuleBookView:
         A pool that holds something without a mark keeps the status it has.
         """
         assert state is self._state
-        touched = sorted(state.touched)
+        touched = state.all_touched()
         moved = self._changes != (state.marks.changes, state.terms_changes)
         self._now()
         recorded = state.standings.status
@@ -253,9 +253,9 @@ class RuleBookView:
         if size != self._looked_at:
             self._looked_at = size
             self._prices = None
-        for a in sorted(state.touched):
+        for a in state.all_touched():
             self._touch(a)
-        state.touched.clear()
+        state.untouched()
         return state
 
     def _touch(self, account: int) -> None:
@@ -345,8 +345,8 @@ class RuleBookView:
         """Return the other pools of the owners of `cases`."""
         assert self._state is not None
         terms = self._state.parties.accounts
-        here = {a for case in cases for a in case.accounts}
-        owners = {terms[a].owner for a in here}
+        here = dict.fromkeys(a for case in cases for a in case.accounts)
+        owners = dict.fromkeys(terms[a].owner for a in here)
         more = [a for a in range(FIRST_CLIENT, len(terms)) if a not in here and terms[a].owner in owners]
         return [Case(accounts=accounts) for accounts in dict.fromkeys(self._accounts(a) for a in more)]
 
@@ -441,12 +441,12 @@ class RuleBookView:
         state, prices = self._state, self._priced()
         positions, cash = self._holdings(accounts)
         balance, initial = anchor.standing.margin_balance, anchor.standing.initial
-        for place in anchor.cash.keys() | cash.keys():
+        for place in sorted(anchor.cash.keys() | cash.keys()):
             change = cash.get(place, 0) - anchor.cash.get(place, 0)
             if change and (place[1] != state.currency or place[2] != HERE or place[3]):
                 return None
             balance += change * prices.fx[state.currency]
-        for key in anchor.positions.keys() | positions.keys():
+        for key in sorted(anchor.positions.keys() | positions.keys()):
             lots_before, cost_before = anchor.positions.get(key, (0, 0))
             lots, cost = positions.get(key, (0, 0))
             if (lots, cost) == (lots_before, cost_before):

@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from crossmargin.clearing.control import Control
 from crossmargin.clearing.conversion import Conversion
@@ -25,6 +26,7 @@ from crossmargin.clearing.pools import Pools
 from crossmargin.clearing.positions import Positions
 from crossmargin.clearing.standings import Standings
 from crossmargin.clearing.withdrawals import Withdrawals
+from crossmargin.units import IntArray
 
 if TYPE_CHECKING:
     from crossmargin.clearing.risk import Risk
@@ -36,10 +38,11 @@ SCHEMA = 1
 class State:
     """Everything the house knows. Only `apply` changes it; `now` is the time of the command in hand.
 
-    `touched`: numbers of accounts whose money or positions changed since somebody last looked and cleared it; not part
-    of what is hashed, as nothing in it is that events did not say. `risk`: the view of margin that decisions look at;
-    not part of the state either, None where nobody is asked for margin. `terms_changes` counts how often terms changed
-    that the margin of touched accounts depends on beside what they hold: locations, credit tiers.
+    `touched`, and in columns `touched_columns`: numbers of accounts whose money or positions changed since somebody
+    last looked and cleared them; not part of what is hashed, as nothing in it is that events did not say. `risk`: the
+    view of margin that decisions look at; not part of the state either, None where nobody is asked for margin.
+    `terms_changes` counts how often terms changed that the margin of touched accounts depends on beside what they
+    hold: locations, credit tiers.
     """
 
     __slots__ = (
@@ -67,6 +70,7 @@ class State:
         "standings",
         "terms_changes",
         "touched",
+        "touched_columns",
         "withdrawals",
     )
 
@@ -118,6 +122,18 @@ class State:
         self.risk: Risk | None = None
         self.terms_changes = 0
         self.touched: set[int] = set()
+        self.touched_columns: list[IntArray] = []
+
+    def all_touched(self) -> list[int]:
+        """Return the numbers in `touched` and `touched_columns`, each once, rising."""
+        if not self.touched_columns:
+            return sorted(self.touched)
+        return sorted(self.touched.union(np.unique(np.concatenate(self.touched_columns)).tolist()))
+
+    def untouched(self) -> None:
+        """Nobody has changed since now."""
+        self.touched.clear()
+        self.touched_columns.clear()
 
     def make_room(self) -> None:
         """Have room in every column for the accounts, assets and instruments there are."""

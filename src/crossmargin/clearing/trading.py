@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from crossmargin.clearing.booking import book
 from crossmargin.clearing.contracts import AMOUNT_MAX
 from crossmargin.clearing.fees import fee_of
 from crossmargin.clearing.funding import accruals
-from crossmargin.clearing.ledger import FEES, ROUNDING, Posting
+from crossmargin.clearing.ledger import FEES
 from crossmargin.clearing.limits import held_back
 from crossmargin.clearing.machine import Command, Decision, Event, applies, decides
 from crossmargin.clearing.marks import column, whole_numbers
@@ -22,6 +23,10 @@ from crossmargin.clearing.risk import Fill
 
 if TYPE_CHECKING:
     from crossmargin.clearing.state import State
+
+
+_FEW = 32
+"""Trades whose accounts are noted one by one."""
 
 
 class ClearedTrade(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,7 +70,7 @@ class TradesCleared(Event, frozen=True):
     refused: list[tuple[int, str, str]]
 
 
-class _Batch:
+class Batch:
     """What the trades of a batch so far would have done: looked at by those after them, before any is applied."""
 
     def __init__(self, state: State) -> None:
@@ -155,7 +160,7 @@ class _Batch:
 
 @decides(ClearTrades)
 def _clear(state: State, command: ClearTrades) -> Decision:
-    batch = _Batch(state)
+    batch = Batch(state)
     rows: list[tuple[int, ...]] = []
     orders: list[tuple[int, str, str]] = []
     refused: list[tuple[int, Rejected]] = []
@@ -237,31 +242,14 @@ def trades_cleared(
 @applies(TradesCleared)
 def _cleared(state: State, event: TradesCleared) -> None:
     columns = (event.instrument, event.buyer, event.seller, event.lots, event.ticks, event.buyer_fee, event.seller_fee)
-    sums: dict[tuple[int, int], int] = defaultdict(int)
-    rows = list(zip(*(whole_numbers(data).tolist() for data in columns), strict=True))
-    for instrument, buyer, seller, lots, ticks, buyer_fee, seller_fee in rows:
-        contract = state.parties.instruments[instrument].contract
-        asset = contract.settle
-        paid = 0
-        if contract.option:
-            paid = contract.value(lots, ticks)
-            state.positions.add(buyer, instrument, lots, 0)
-            state.positions.add(seller, instrument, -lots, 0)
-        else:
-            # Minus the value of what was bought, rounded down like all that an account receives.
-            of_buyer, of_seller = contract.value(-lots, ticks), contract.value(lots, ticks)
-            state.positions.add(buyer, instrument, lots, of_buyer)
-            state.positions.add(seller, instrument, -lots, of_seller)
-            if of_buyer + of_seller:
-                state.positions.add(ROUNDING, instrument, 0, -of_buyer - of_seller)
-        sums[buyer, asset] -= paid + buyer_fee
-        sums[seller, asset] += paid - seller_fee
-        sums[FEES, asset] += buyer_fee + seller_fee
-        state.touched.add(buyer)
-        state.touched.add(seller)
-    state.ledger.post(Posting(account, asset, amount) for (account, asset), amount in sums.items() if amount)
+    instrument, buyer, seller, lots, *rest = (whole_numbers(data) for data in columns)
+    book(state, (instrument, buyer, seller, lots, *rest))
+    if len(lots) < _FEW:
+        state.touched.update(buyer.tolist(), seller.tolist())
+    else:
+        state.touched_columns += [buyer, seller]
     for row, *names in event.orders:
-        lots = rows[row][3]
-        for name, signed in zip(names, (lots, -lots), strict=True):
+        traded_lots = int(lots[row])
+        for name, signed in zip(names, (traded_lots, -traded_lots), strict=True):
             if name:
                 state.orders.fill(name, signed)
