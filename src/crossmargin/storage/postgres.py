@@ -27,7 +27,7 @@ SCHEMA_VERSION = 1
 _LOCK = 0x786D6A31
 """First half of the advisory lock; the second is the schema that the tables are in."""
 _LOCK_WAIT = "1s"
-_COPY_FROM = 64
+_COPY_FROM = 128
 """From how many records on a COPY is quicker than one statement."""
 _READ_AT_ONCE = 2_000
 _CONNECT_SECONDS = "10"

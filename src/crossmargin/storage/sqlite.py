@@ -28,6 +28,8 @@ _APPLICATION = 0x786D6A31
 """What says in the file's header that it is a journal of ours: "xmj1"."""
 _CHECKPOINT_PAGES = 4_000
 _READ_AT_ONCE = 2_000
+_CACHE_KIBIBYTES = 64_000
+"""Keys are scattered over their index; pages that do not fit would be written several times in one commit."""
 _BUSY_MILLISECONDS = 5_000
 _COLUMNS = "sequence, epoch, time, key, payload, previous, hash"
 # Text that is no text is found by Python, not by SQLite.
@@ -343,4 +345,5 @@ def _connected(path: Path, write: bool, vfs: str | None) -> apsw.Connection:
     connection.set_busy_timeout(_BUSY_MILLISECONDS)
     connection.pragma("trusted_schema", 0)
     connection.pragma("cell_size_check", 1)
+    connection.pragma("cache_size", -_CACHE_KIBIBYTES)
     return connection
