@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from crossmargin.cli.verbs import verb
+from cyclopts import Parameter
+
+from crossmargin.cli.verbs import AsJson, verb
+from crossmargin.errors import InputError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,11 +19,50 @@ EXPLAINED = "silas-options"
 """The account of the demo book that is told in full: options on two coins, near its limits."""
 
 
-def demo() -> int:
+def demo(
+    *,
+    live: Annotated[
+        bool,
+        Parameter(negative="", show_default=False, help="Run a clearing house through a made-up day of trading."),
+    ] = False,
+    seed: Annotated[int | None, Parameter(metavar="N", help="With --live: which day; 1 unless said.")] = None,
+    store: Annotated[
+        str | None,
+        Parameter(
+            metavar="PATH",
+            help="With --live: where the journal is kept, a file, a folder or an address such as postgresql://...; "
+            "a day that was broken off goes on there. A temporary folder unless said.",
+        ),
+    ] = None,
+    accounts: Annotated[
+        int | None, Parameter(metavar="N", help="With --live: how many accounts trade; 2,000 unless said.")
+    ] = None,
+    steps: Annotated[
+        int | None, Parameter(metavar="N", help="With --live: steps of the day; 288 unless said, of five minutes.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
     """Show what crossmargin does, on a book that ships with it.
 
     Needs no input and ends by itself.
+
+    With --live: thousands of accounts deposit, trade on a simulated venue, are margined, marked, settled, funded and
+    expire within a day that takes seconds. Everything is in the journal before it is answered; a run that was killed
+    goes on where it was when it is started again on the same store. Exit code 1 says that money was made or lost.
     """
+    given = {"--seed": seed, "--store": store, "--accounts": accounts, "--steps": steps, "--json": as_json or None}
+    if live:
+        from crossmargin.cli.live import live as run_live
+
+        return run_live(seed=seed, store=store, accounts=accounts, steps=steps, as_json=as_json)
+    for name, value in given.items():
+        if value is not None:
+            raise InputError("demo", f"{name} without --live", f"--live with {name}, or neither")
+    return _shown()
+
+
+def _shown() -> int:
+    """Show the shipped book."""
     from crossmargin.cli.books import DEMO, evaluated, index_of, only_account, option_worth_of
     from crossmargin.cli.console import answers, warn
     from crossmargin.cli.explanation import explanation
@@ -110,4 +152,6 @@ def _next() -> Text:
     return text
 
 
-app = verb("demo", demo, ["crossmargin demo"])
+app = verb(
+    "demo", demo, ["crossmargin demo", "crossmargin demo --live --seed 7", "crossmargin demo --live --store day --json"]
+)

@@ -10,7 +10,7 @@ of the day. Chance comes from seeds that name what they are for: the same questi
 from crossmargin.venues.simulated.day import Payment, Placed, TradingDay
 from crossmargin.venues.simulated.exchange import SimulatedVenue
 from crossmargin.venues.simulated.liquidity import Depth, Liquidity, Quote
-from crossmargin.venues.simulated.listings import OPENS, UNDERLYINGS, Listed, listings, vol_of
+from crossmargin.venues.simulated.listings import OPENS, RANKS, UNDERLYINGS, WINDOW_SECONDS, Listed, listings, vol_of
 from crossmargin.venues.simulated.order_book import OrderBook
 from crossmargin.venues.simulated.orders import Ended, Fill, Order, Outcome, OwnOrders
 from crossmargin.venues.simulated.prices import Underlying, price_paths
@@ -19,7 +19,9 @@ from crossmargin.venues.simulated.traders import ACCOUNTS_MIN, Kind, Trader, pop
 __all__ = [
     "ACCOUNTS_MIN",
     "OPENS",
+    "RANKS",
     "UNDERLYINGS",
+    "WINDOW_SECONDS",
     "Depth",
     "Ended",
     "Fill",

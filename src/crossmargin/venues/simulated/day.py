@@ -19,13 +19,15 @@ from crossmargin.instruments import Option
 from crossmargin.units import DAY_SECONDS
 from crossmargin.venues.simulated.exchange import SimulatedVenue
 from crossmargin.venues.simulated.liquidity import Liquidity
-from crossmargin.venues.simulated.listings import RANKS, UNDERLYINGS, Listed, listings
+from crossmargin.venues.simulated.listings import RANKS, UNDERLYINGS, WINDOW_SECONDS, Listed, listings
 from crossmargin.venues.simulated.orders import Order
 from crossmargin.venues.simulated.prices import price_paths
 from crossmargin.venues.simulated.traders import LOOK_BACK, Kind, Sight, Trader, Wish, population, wishes
 
 ACTIVE = 0.04
 """Share of the accounts that want something in one step."""
+ACTIVE_MIN = 5
+"""However few accounts there are, so many want something."""
 PATIENCE = 6
 """Steps after which an order that rests is taken back."""
 STEPS_MIN = 48
@@ -115,13 +117,18 @@ class TradingDay:
         """Return what can be traded in this step."""
         return [self.listed[symbol] for symbol in self.venue.books]
 
+    def alive(self) -> list[Listed]:
+        """Return what has not expired."""
+        return [
+            listed for listed in self.listed.values() if listed.expiry is None or listed.seconds_left(self.time) > 0
+        ]
+
     def marks(self) -> dict[str, int]:
-        """Return the mark of everything that trades, in ticks: its fair price, moved as trades have pushed it."""
-        indices, time = self.indices(), self.time
+        """Return the mark of everything that is alive, in ticks: its fair price, moved as trades have pushed it."""
         marks = {}
-        for listed in self.trading():
+        for listed in self.alive():
             liquidity = self._liquidity[listed.symbol]
-            ticks = round(listed.fair(indices, time) + liquidity.pushed)
+            ticks = round(listed.fair(self._indices_for(listed), self.time) + liquidity.pushed)
             # Nothing but an option far out of the money is worth nothing.
             least = 0 if isinstance(listed.instrument, Option) else 1
             marks[listed.symbol] = ticks if liquidity.signed else max(least, ticks)
@@ -187,11 +194,10 @@ class TradingDay:
         A quote stays as it is while its price is within half a step of where it should be and at least two thirds of
         it are there.
         """
-        indices = self.indices()
         stale, fresh = [], []
         for listed in self.trading():
             liquidity, book = self._liquidity[listed.symbol], self.venue.books[listed.symbol]
-            for quote in liquidity.quotes(listed.fair(indices, self.time)):
+            for quote in liquidity.quotes(listed.fair(self._indices_for(listed), self.time)):
                 key = (listed.symbol, quote.side, quote.rank)
                 there = self._quoted.get(key)
                 left = book.resting(there.id) if there is not None else 0
@@ -274,6 +280,18 @@ class TradingDay:
 
     # --- inside
 
+    def _indices_for(self, listed: Listed) -> dict[str, float]:
+        """Return the indices, the average so far in place of the part of the window that is over."""
+        indices = self.indices()
+        over = WINDOW_SECONDS - listed.seconds_left(self.time)
+        if listed.expiry is None or over <= 0:
+            return indices
+        name = listed.instrument.underlying
+        since = self.step - int(over // self.seconds)
+        seen = [self.indices(step)[name] for step in range(since, self.step + 1)]
+        share = over / WINDOW_SECONDS
+        return {**indices, name: share * sum(seen) / len(seen) + (1.0 - share) * indices[name]}
+
     def _worst(self, wish: Wish, marks: Mapping[str, int]) -> int:
         """Return the worst price an order without a limit takes: three times as far away as the last quote."""
         liquidity = self._liquidity[wish.symbol]
@@ -293,5 +311,5 @@ class TradingDay:
 
     def _active(self, chance: np.random.Generator, share: float) -> list[Trader]:
         others = self.traders[RANKS:]
-        count = max(1, round(ACTIVE * share * len(others)))
+        count = max(ACTIVE_MIN, round(ACTIVE * share * len(others)))
         return [others[k] for k in chance.choice(len(others), size=count, replace=False).tolist()]

@@ -18,6 +18,8 @@ OPENS = datetime(2026, 11, 20, tzinfo=UTC)
 """The first instant of the day."""
 EXPIRES = OPENS + timedelta(hours=16)
 """When the contracts that end within the day do."""
+WINDOW_SECONDS = 1_800
+"""Settlement prices are averaged for as long before expiry."""
 NEXT_WEEK = OPENS + timedelta(days=7, hours=8)
 STRIKES = {EXPIRES: (62_000, 64_000, 66_000), NEXT_WEEK: (60_000, 68_000)}
 RATE = 0.04
@@ -31,7 +33,7 @@ UNDERLYINGS = (
     Underlying(symbol="ETH", start=3_200.0, vol_annual=0.70, common=0.6, jump=0.012),
     Underlying(symbol="SPX", start=6_100.0, vol_annual=0.18, common=0.3, jumps_a_day=0.5, jump=0.004),
     # Power of the coming night: cheap, and below zero where the wind blows.
-    Underlying(symbol="POWER", start=6.0, vol_annual=10.0, common=0.0, jump=0.3, drift=-3.5, signed=True),
+    Underlying(symbol="POWER", start=6.0, vol_annual=8.0, common=0.0, jump=0.3, drift=-3.5, signed=True),
 )
 
 
