@@ -156,7 +156,8 @@ def test_a_moved_price_is_exact_to_roundings_of_the_smaller_of_forward_and_strik
     log_growths(growth[0], logs[0])
     log_moneyness(np.array([forward]), strike, moneyness)
     one, none, yes = np.ones(1), np.zeros(1), np.array([call])
-    tables = table_of(growth, 1.0), table_of(logs, 0.0), np.empty((1, 0))
+    still = table_of(one[None], 1.0)
+    tables = table_of(growth, 1.0), table_of(logs, 0.0), still, still, np.abs(logs[0])
     first = np.zeros(1, dtype=np.int64)
     terms = np.array([forward]), moneyness, strike, np.array([deviation]), one, yes, np.array([False]), none, one
     option_values(*tables, first, one, *terms, first, 0, 1, found)
@@ -165,6 +166,39 @@ def test_a_moved_price_is_exact_to_roundings_of_the_smaller_of_forward_and_strik
     roundings = 1.0 + abs(moneyness[0]) + abs(logs[0, 0])
     assert found[0, 0] == pytest.approx(right, rel=4e-16, abs=1e-15 * roundings * min(moved, strike[0]))
     assert logs[0, 0] == pytest.approx(np.log(1.0 + move), rel=6e-16, abs=0)
+
+
+@pytest.mark.parametrize("factor", [0.0, 1e-320, 1.0, 1e200])
+@pytest.mark.parametrize("share", [None, 0.5])
+def test_extreme_moves_leave_prices_within_the_bounds_of_no_arbitrage(factor, share):
+    """A vol factor of 0 or 1e200, a price that all but vanishes or grows a billion times: nothing overflows."""
+    valuation = valued(market_of())
+    move = np.array([[-2.0, -1.0, -0.95, 0.0, 20.0, 1e9]])
+    found = np.empty((len(ROWS), move.size))
+    moves = SharedMoves(
+        move=move,
+        of=np.zeros(len(ROWS), dtype=np.int64),
+        vol_factor=np.full(move.shape, factor),
+        vol_share=None if share is None else np.full(len(ROWS), share),
+    )
+    valuation.after(ROWS, moves).fill(0, len(ROWS), found)
+    assert np.isfinite(found).all()
+    terms = valuation.catalogue
+    for row in ROWS:
+        number = valuation.instrument[row]
+        option = terms.instruments[number]
+        if option.kind != "option" or option.price_domain == "any" or terms.inverse[number]:
+            continue
+        forward = valuation.forward[row] * np.maximum(1.0 + move[0], 1e-9)
+        strike, discount, size = terms.strike[number], valuation.discount[row], terms.contract_size[number]
+        intrinsic = np.maximum(forward - strike if terms.is_call[number] else strike - forward, 0.0)
+        most = forward if terms.is_call[number] else np.full(forward.shape, strike)
+        bounds = [size * np.maximum(discount * b + valuation.offset[row], 0.0) for b in (intrinsic, most)]
+        slack = 1e-15 * size * discount * np.maximum(forward, strike)
+        assert np.all(found[row] >= bounds[0] - slack)
+        assert np.all(found[row] <= bounds[1] + slack)
+        if factor < 1e-300 and share is None:
+            assert found[row] == pytest.approx(bounds[0], rel=1e-15, abs=0)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ from crossmargin.pricing.cells import (
 )
 from crossmargin.pricing.normal import (
     FAR,
+    density,
     density_parts,
     exp_near,
     inlined,
@@ -103,6 +104,26 @@ def tails(d1: float, phi: float, p: float, q: float, r: float, s: float) -> tupl
     whole = 1.0 if d1 > 0.0 else 0.0
     ratio = phi * (signed - m2) + whole
     return (ratio if ratio > 0.0 else 0.0), phi * signed + whole, phi * m2
+
+
+@inlined
+def ratio_of(x: float, s: float) -> float:
+    """Return time value / a of one cell from x = |ln(forward / strike)| and the bounded deviation s."""
+    slope = x / s
+    slope = slope if slope < FAR else FAR
+    half = 0.5 * s
+    half = half if half < FAR else FAR
+    d1, minus_d2 = half - slope, half + slope
+    distance = abs(d1)
+    ratio: float = tails(
+        d1,
+        density(distance),
+        mills_numerator(distance),
+        mills_denominator(distance),
+        mills_numerator(minus_d2),
+        mills_denominator(minus_d2),
+    )[0]
+    return ratio
 
 
 @inlined

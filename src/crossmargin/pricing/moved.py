@@ -2,20 +2,36 @@
 
 A move multiplies a forward by a growth, so ln(forward / strike) of a scenario is that of now plus the logarithm of
 the growth: one logarithm for each underlying and scenario, none for each option. A standard deviation is that of now
-times the scenario's vol factor. The rest is black.py's, block by block. The error of a price is below 1e-15 of the
-smaller of moved forward and strike for each unit of 1 + |ln(forward / strike)| + |ln(growth)|.
+times the scenario's vol factor. The rest is black.py's, block by block, with tails that are right to roundings of 1:
+a price far out of the money has that many digits, not all of its own. Cells whose forward and strike are more than
+e**3 apart take black.py's own tails. The error of a price is below 1e-15 of the smaller of moved forward and strike
+for each unit of 1 + |ln(forward / strike)| + |ln(growth)|.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from crossmargin.pricing.black import TINY, bounded, price_of, tails, tails_of
-from crossmargin.pricing.cells import BLOCK, LANES, STRIDE, fill, whole_strides, work_rows
-from crossmargin.pricing.normal import inlined, kernel, log_ratio
+from crossmargin.pricing.black import TINY, bounded, price_of, ratio_of
+from crossmargin.pricing.cells import BLOCK, LANES, STRIDE, whole_strides, work_rows
+from crossmargin.pricing.normal import (
+    FAR,
+    QUICK_LOG_MAX,
+    fma,
+    inlined,
+    kernel,
+    log_ratio,
+    quick_denominator,
+    quick_density,
+    quick_numerator,
+)
 from crossmargin.units import BoolArray, FloatArray, IntArray
+
+FACTOR_MIN = 1e-100
+"""Stands in for a deviation or vol factor of 0 where it is divided by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,22 +84,53 @@ def log_moneyness(forward: FloatArray, strike: FloatArray, out: FloatArray) -> N
 def _start_row(
     log_growth: FloatArray,
     factor: FloatArray,
+    inverse: FloatArray,
     cells: int,
     moneyness: float,
     deviation: float,
     share: float,
-    x: FloatArray,
-    s: FloatArray,
+    d1: FloatArray,
+    minus_d2: FloatArray,
 ) -> None:
-    """Fill log moneyness and deviation of one contract; no factors: its deviation stays."""
-    for j in range(cells):
-        x[j] = moneyness + log_growth[j]
-    if factor.size:
+    """Fill d1 and -d2 (see black.py) of one contract; without a share of its own no cell takes a division."""
+    if share == 1.0:
+        over = 1.0 / (deviation if deviation > FACTOR_MIN else FACTOR_MIN)
+        for j in range(cells):
+            slope = abs(moneyness + log_growth[j]) * (over * inverse[j])
+            half = 0.5 * (deviation * factor[j])
+            slope = slope if slope < FAR else FAR
+            half = half if half < FAR else FAR
+            d1[j] = half - slope
+            minus_d2[j] = half + slope
+    else:
         for j in range(cells):
             change = 1.0 + (factor[j] - 1.0) * share
-            s[j] = bounded(deviation * (change if change > 0.0 else 0.0))
-    else:
-        fill(bounded(deviation), s[:cells])
+            s = bounded(deviation * (change if change > 0.0 else 0.0))
+            slope = abs(moneyness + log_growth[j]) / s
+            half = 0.5 * s
+            slope = slope if slope < FAR else FAR
+            half = half if half < FAR else FAR
+            d1[j] = half - slope
+            minus_d2[j] = half + slope
+
+
+@inlined
+def _quick_ratios(cells: int, y: FloatArray, phi: FloatArray, p: FloatArray, q: FloatArray, ratio: FloatArray) -> None:
+    """Fill time value / a from y, d1 and -d2, in short loops (see black.py); phi, p and q are room to work in.
+
+    It is N(d1) - phi(d1) M(-d2), both Mills ratios over one denominator, so that a distance of 0 leaves exactly 0.
+    """
+    for i in range(cells):
+        phi[i] = quick_density(abs(y[0, i]))
+    for tail in range(2):
+        for i in range(cells):
+            distance = abs(y[tail, i])
+            p[tail, i] = quick_numerator(distance)
+            q[tail, i] = quick_denominator(distance)
+    for i in range(cells):
+        below = -y[0, i]
+        rest = math.copysign(p[0, i], below) * q[1, i] - p[1, i] * q[0, i]
+        ratio[i] = fma(phi[i], rest / (q[0, i] * q[1, i]), 0.5 - math.copysign(0.5, below))
 
 
 @inlined
@@ -94,22 +141,43 @@ def _price_row(
     strike: float,
     discount: float,
     is_call: bool,
-    d1: FloatArray,
-    phi: FloatArray,
-    p: FloatArray,
-    q: FloatArray,
-    r: FloatArray,
-    s: FloatArray,
-    f: FloatArray,
+    ratio: FloatArray,
     price: FloatArray,
 ) -> None:
-    """Fill moved forward and discounted price of one contract from what `tails_of` has filled."""
+    """Fill the discounted price of one contract from time value / a; below 0 that is a rounding."""
+    sign = 1.0 if is_call else -1.0
     for j in range(cells):
         moved = forward * growth[j]
-        ratio, _, _ = tails(d1[j], phi[j], p[j], q[j], r[j], s[j])
-        price[j] = price_of(moved, strike, discount, is_call, ratio)
-    for j in range(cells):
-        f[j] = forward * growth[j]
+        smaller = moved if moved < strike else strike
+        most = moved if is_call else strike
+        inside = sign * (moved - strike)
+        more = ratio[j] if ratio[j] > 0.0 else 0.0
+        value = fma(smaller, more, inside if inside > 0.0 else 0.0)
+        price[j] = discount * (value if value < most else most)
+
+
+@inlined
+def _price_far_cells(
+    growth: FloatArray,
+    log_growth: FloatArray,
+    factor: FloatArray,
+    width: int,
+    forward: float,
+    moneyness: float,
+    strike: float,
+    deviation: float,
+    share: float,
+    discount: float,
+    is_call: bool,
+    price: FloatArray,
+) -> None:
+    """Price again, with all digits of both tails, the cells whose forward and strike are far apart."""
+    for j in range(width):
+        x = abs(moneyness + log_growth[j])
+        if x > QUICK_LOG_MAX:
+            change = 1.0 + (factor[j] - 1.0) * share
+            ratio = ratio_of(x, bounded(deviation * (change if change > 0.0 else 0.0)))
+            price[j] = price_of(forward * growth[j], strike, discount, is_call, ratio)
 
 
 @kernel
@@ -117,6 +185,8 @@ def option_values(
     growth: FloatArray,
     log_growth: FloatArray,
     factor: FloatArray,
+    inverse: FloatArray,
+    reach: FloatArray,
     of: IntArray,
     share: FloatArray,
     forward: FloatArray,
@@ -135,15 +205,15 @@ def option_values(
 ) -> None:
     """Fill the rows of out, (., S), of the options `low` to `high` with what one contract is worth.
 
-    growth and log_growth (M, S + STRIDE), factor too or (M, 0) where vols stay, all from `table_of`; the rest
-    (options,): the tables' row of each option, its share of vol shocks, its terms (deviation is vol * sqrt(tau)),
-    whether it pays in coin, what its mark is above the model's price, its size, and its row of `out`.
+    growth, log_growth, factor and inverse, its reciprocal, are (M, S + STRIDE), all from `table_of`; reach (M,) is the
+    largest |log_growth| of a row; the rest (options,): the tables' row of each option, its share of vol shocks, its
+    terms (deviation is vol * sqrt(tau)), whether it pays in coin, what its mark is above the model's price, its size,
+    and its row of `out`.
     """
     columns = out.shape[1]
     work = work_rows(10)
-    s, x, phi, price = work[0], work[1], work[2], work[3]
+    phi, ratio, price, f = work[0], work[1], work[2], work[3]
     y, p, q = work[4:6], work[6:8], work[8:10]
-    f = x  # once prices are known, log moneyness is no longer needed
     # A block is a part of one option's scenarios, or several options in full, each on a 64-byte boundary.
     together = max(1, BLOCK // (max(1, columns + LANES - 1) // LANES * LANES))
     for option in range(low, high, together):
@@ -154,37 +224,52 @@ def option_values(
             # Whole strides are filled: what lies beyond is filled again by the next option, or read by none.
             cells = whole_strides(width)
             for k in range(options):
-                i = option + k
+                i, at = option + k, k * pitch
                 _start_row(
                     log_growth[of[i], first:],
                     factor[of[i], first:],
+                    inverse[of[i], first:],
                     cells,
                     moneyness[i],
                     deviation[i],
                     share[i],
-                    x[k * pitch :],
-                    s[k * pitch :],
+                    y[0, at:],
+                    y[1, at:],
                 )
-            tails_of(x, s, options * pitch, y, phi, p, q)
+            _quick_ratios(whole_strides(options * pitch), y, phi, p, q, ratio)
             for k in range(options):
                 i, at = option + k, k * pitch
+                growths = growth[of[i], first:]
                 _price_row(
-                    growth[of[i], first:],
+                    growths,
                     cells,
                     forward[i],
                     strike[i],
                     discount[i],
                     is_call[i],
-                    y[0, at:],
-                    phi[at:],
-                    p[0, at:],
-                    q[0, at:],
-                    p[1, at:],
-                    q[1, at:],
-                    f,
+                    ratio[at:],
                     price,
                 )
-                _put_row(price, f, in_coin[i], offset[i], contract_size[i], out[row[i], first : first + width])
+                if abs(moneyness[i]) + reach[of[i]] > QUICK_LOG_MAX:
+                    _price_far_cells(
+                        growths,
+                        log_growth[of[i], first:],
+                        factor[of[i], first:],
+                        width,
+                        forward[i],
+                        moneyness[i],
+                        strike[i],
+                        deviation[i],
+                        share[i],
+                        discount[i],
+                        is_call[i],
+                        price,
+                    )
+                values = out[row[i], first : first + width]
+                if in_coin[i]:
+                    for j in range(cells):
+                        f[j] = forward[i] * growths[j]
+                _put_row(price, f, in_coin[i], offset[i], contract_size[i], values)
 
 
 @inlined

@@ -16,6 +16,7 @@ from crossmargin.pricing.black import black76, black76_scenarios
 from crossmargin.pricing.cells import ANY, NOT_NEGATIVE, checked
 from crossmargin.pricing.implied import Unsolved, bachelier_implied_vol, implied_vol
 from crossmargin.pricing.moved import (
+    FACTOR_MIN,
     SharedMoves,
     log_growths,
     log_moneyness,
@@ -23,7 +24,7 @@ from crossmargin.pricing.moved import (
     straight_values,
     table_of,
 )
-from crossmargin.units import YEAR_SECONDS, BoolArray, FloatArray, IntArray, iso
+from crossmargin.units import YEAR_SECONDS, Array, BoolArray, FloatArray, IntArray, iso
 
 _SPOT, _FUTURE, _PERPETUAL, _OPTION = (KINDS.index(kind) for kind in ("spot", "future", "perpetual", "option"))
 
@@ -203,16 +204,19 @@ class MovedValues:
         option, any_domain = terms.kind[instrument] == _OPTION, terms.any_domain[instrument]
         self._valuation, self._rows, self._moves = valuation, rows, moves
         self._straight = at = np.flatnonzero(~option)
-        self._straight_terms = (
-            valuation.mark[rows[at]],
-            any_domain[at],
-            terms.inverse[instrument[at]],
-            terms.contract_size[instrument[at]],
-            at,
-        )
+        self._straight_terms: tuple[Array, ...] = ()
+        if len(at):
+            self._straight_terms = (
+                valuation.mark[rows[at]],
+                any_domain[at],
+                terms.inverse[instrument[at]],
+                terms.contract_size[instrument[at]],
+                at,
+            )
         self._bachelier = np.flatnonzero(option & any_domain)
         self._black = at = np.flatnonzero(option & ~any_domain)
-        forward, strike = checked("forward", valuation.forward[rows[at]], NOT_NEGATIVE), terms.strike[instrument[at]]
+        chosen, listed = rows[at], instrument[at]
+        forward, strike = checked("forward", valuation.forward[chosen], NOT_NEGATIVE), terms.strike[listed]
         moneyness = np.empty(len(at))
         log_moneyness(forward, strike, moneyness)
         self._black_terms = (
@@ -220,12 +224,12 @@ class MovedValues:
             forward,
             moneyness,
             strike,
-            checked("vol", valuation.iv[rows[at]], NOT_NEGATIVE) * np.sqrt(valuation.tau[rows[at]]),
-            valuation.discount[rows[at]],
-            terms.is_call[instrument[at]],
-            terms.inverse[instrument[at]],
-            valuation.offset[rows[at]],
-            terms.contract_size[instrument[at]],
+            checked("vol", valuation.iv[chosen], NOT_NEGATIVE) * np.sqrt(valuation.tau[chosen]),
+            valuation.discount[chosen],
+            terms.is_call[listed],
+            terms.inverse[listed],
+            valuation.offset[chosen],
+            terms.contract_size[listed],
             at,
         )
         self._tables = _tables(moves, logs=len(at) > 0)
@@ -242,7 +246,7 @@ class MovedValues:
         return out[:, 0]
 
     def _fill(self, moves: SharedMoves, tables: tuple[FloatArray, ...], low: int, high: int, out: FloatArray) -> None:
-        move, growth, log_growth, factor = tables
+        move, growth, *option_tables = tables
         if low == high or not out.size:
             return
         bounds = np.searchsorted(self._straight, (low, high)).tolist()
@@ -250,7 +254,7 @@ class MovedValues:
             straight_values(move, growth, moves.of[self._straight], *self._straight_terms, *bounds, out)
         bounds = np.searchsorted(self._black, (low, high)).tolist()
         if bounds[0] < bounds[1]:
-            option_values(growth, log_growth, factor, moves.of[self._black], *self._black_terms, *bounds, out)
+            option_values(growth, *option_tables, moves.of[self._black], *self._black_terms, *bounds, out)
         first, last = np.searchsorted(self._bachelier, (low, high)).tolist()
         if first < last:
             at = self._bachelier[first:last]
@@ -259,16 +263,22 @@ class MovedValues:
 
 
 def _tables(moves: SharedMoves, *, logs: bool) -> tuple[FloatArray, ...]:
-    """Return moves, growths, their logarithms (where asked for) and vol factors as the kernels take them."""
+    """Return moves, growths, their logarithms (where asked for), vol factors, the reciprocals of these, and how far
+    the logarithms of each row reach, as the kernels take them.
+    """
     move = table_of(checked("move", moves.move, ANY), 0.0)
     growth = np.maximum(1.0 + move, LEAST_PRICE_FACTOR)
+    if not logs:
+        return move, growth, *(np.empty((len(move), 0)) for _ in range(3)), np.empty(len(move))
     log_growth = np.empty(growth.shape)
-    if logs:
-        log_growths(growth.reshape(-1), log_growth.reshape(-1))
+    log_growths(growth.reshape(-1), log_growth.reshape(-1))
+    reach = np.maximum(log_growth.max(axis=1), -log_growth.min(axis=1))
     if moves.vol_factor is None:
-        return move, growth, log_growth, np.empty((len(move), 0))
+        still = np.ones(growth.shape)
+        return move, growth, log_growth, still, still, reach
     domain = NOT_NEGATIVE if moves.vol_share is None else ANY
-    return move, growth, log_growth, table_of(checked("vol_factor", moves.vol_factor, domain), 1.0)
+    factor = table_of(checked("vol_factor", moves.vol_factor, domain), 1.0)
+    return move, growth, log_growth, factor, 1.0 / np.maximum(factor, FACTOR_MIN), reach
 
 
 def _moved(price: FloatArray, move: FloatArray, any_domain: bool | BoolArray) -> FloatArray:
