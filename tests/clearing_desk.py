@@ -68,8 +68,8 @@ class Headroom:
 class Desk:
     """A house with a few accounts. `do` what must be applied, `no` what must be rejected and change nothing."""
 
-    def __init__(self, *accounts, risk=None):
-        times = count(1_000)
+    def __init__(self, *accounts, risk=None, start=1_000):
+        times = count(start)
         self.now = 0
         self.risk = risk
         self.journal = open_journal("memory:")

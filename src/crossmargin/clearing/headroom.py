@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from crossmargin.clearing.contracts import AMOUNT_MAX
 from crossmargin.clearing.ledger import BORROWED, EXTERNAL
 from crossmargin.clearing.rejections import Reason, Rejected
+from crossmargin.clearing.risk import LIQUIDATION
 from crossmargin.errors import MissingPrice
 
 if TYPE_CHECKING:
@@ -84,6 +85,25 @@ def cannot_spend(state: State, account: int, asset: int, amount: int, location: 
     have = settled(state, account, asset, location)
     if amount > have:
         return Rejected(Reason.FUNDS_ARE_INSUFFICIENT, f"{terms.name} has {have} settled, {amount} were asked for")
+    return None
+
+
+def answers_for(state: State, account: int) -> Rejected | None:
+    """Return why nothing leaves the house from an account: another of its owner's, or of its clients', is in default.
+
+    Its own pool may stand: who can win in one account what they owe in another would leave the debt behind. Money may
+    still go to where it is owed (`money.Transfer`).
+    """
+    accounts = state.parties.accounts
+    owner = accounts[account].owner
+    for pool, status in state.standings.status.items():
+        if status < LIQUIDATION:
+            continue
+        shared = accounts[pool].pool
+        for number in state.pools.shared[shared].accounts if shared >= 0 else (pool,):
+            other = accounts[number]
+            if other.owner == owner or other.member == account:
+                return Rejected(Reason.POOL_WOULD_NOT_STAND, f"{accounts[account].name} answers for another account")
     return None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from crossmargin.clearing.headroom import cannot_leave, fits, stands
+from crossmargin.clearing.headroom import answers_for, cannot_leave, fits, stands
 from crossmargin.clearing.ledger import EXTERNAL, WITHDRAWALS, Posting
 from crossmargin.clearing.locations import SECOND, balance_of
 from crossmargin.clearing.machine import Command, Decision, Event, applies, decides
@@ -91,7 +91,7 @@ def _withdraw(state: State, command: Withdraw) -> Decision:
         return Rejected(Reason.WITHDRAWAL_EXISTS, command.reference)
     if not allowed_name(command.reference) or not allowed_name(command.destination):
         return Rejected(Reason.NAME_IS_NOT_ALLOWED, f"{command.reference!r} to {command.destination!r}")
-    missing = cannot_leave(state, account, asset, command.amount, location)
+    missing = cannot_leave(state, account, asset, command.amount, location) or answers_for(state, account)
     if missing is not None:
         return missing
     if not fits(state, WITHDRAWALS, asset, command.amount, location):
@@ -190,6 +190,9 @@ def _send(state: State, command: SendWithdrawal) -> Decision:
     # It was set aside while the pool stood; prices have moved since, and it is still the house's to give.
     if not stands(state, account):
         return Rejected(Reason.POOL_WOULD_NOT_STAND, f"the pool of {state.parties.accounts[account].name} needs it")
+    owes = answers_for(state, account)
+    if owes is not None:
+        return owes
     return [WithdrawalSent(reference=command.reference)]
 
 
