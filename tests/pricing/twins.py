@@ -43,22 +43,22 @@ def exact(formula, *arguments):
 def exact_black76(forward, strike, vol, tau, discount, is_call):
     deviation = vol * tau.sqrt()
     d1 = (forward / strike).ln() / deviation + deviation / 2
-    call = forward * _normal(d1) - strike * _normal(d1 - deviation)
+    call = forward * normal(d1) - strike * normal(d1 - deviation)
     return discount * (call if is_call else call - forward + strike)
 
 
 def exact_bachelier(forward, strike, vol, tau, discount, is_call):
     deviation = vol * tau.sqrt()
     d = (forward - strike) / deviation
-    call = deviation * (d * _normal(d) + _density(d))
+    call = deviation * (d * normal(d) + density(d))
     return discount * (call if is_call else call - forward + strike)
 
 
-def _density(x):
+def density(x):
     return (-x * x / 2).exp() / (2 * PI).sqrt()
 
 
-def _normal(x):
+def normal(x):
     """N(x) = 1/2 + phi(x) (x + x**3 / 3 + x**5 / (3 * 5) + ...)."""
     term = total = x
     odd = 1
@@ -66,4 +66,4 @@ def _normal(x):
         odd += 2
         term = term * x * x / odd
         total += term
-    return Decimal("0.5") + _density(x) * total
+    return Decimal("0.5") + density(x) * total
