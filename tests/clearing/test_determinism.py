@@ -20,7 +20,7 @@ FILES = sorted(ROOM.glob("*.py"))
 MODULES = {"asyncio", "os", "random", "secrets", "socket", "threading", "time", "uuid", "io", "logging", "pathlib"}
 CALLS = {"id", "hash", "open", "print", "input", "eval", "exec", "globals", "vars"}
 ATTRIBUTES = {"now": {"datetime", "date"}, "today": {"datetime", "date"}, "utcnow": {"datetime"}}
-RISK = {"risk.py", "books.py", "rule_book.py"}
+RISK = {"risk.py", "books.py", "rule_book.py", "scan.py", "scan_kernels.py", "scan_table.py"}
 """Files that look at margin, in floats, for decisions; what they say is kept in events as whole numbers."""
 EXACT = {"contracts.py", "deleveraging.py", "expiry.py", "funding.py", "prices.py"}
 """Files that divide fractions, which is exact."""

@@ -13,6 +13,7 @@ rounding account in the same event. A no has a name (`Reason`); an exception is 
 """
 
 from crossmargin.clearing.auditing import Audit, audit, unconserved
+from crossmargin.clearing.column_trades import ClearColumns
 from crossmargin.clearing.control import Restrict
 from crossmargin.clearing.conversion import ConvertCollateral, SetConversion
 from crossmargin.clearing.expiry import CorrectSettlement, Expire, SetAveraging, SetSettlementPrice
@@ -45,6 +46,8 @@ from crossmargin.clearing.pools import JoinPool, LeavePool, RevokeAgreement, Sig
 from crossmargin.clearing.rejections import Reason, Rejected
 from crossmargin.clearing.risk import STATUSES, Fill, PoolStanding, Risk
 from crossmargin.clearing.rule_book import RuleBookView
+from crossmargin.clearing.scan import ScanView
+from crossmargin.clearing.scan_table import ScanTable, grid_table
 from crossmargin.clearing.sequencer import Applied, House, HouseHalted, Reply, rebuilt, recovered, replay
 from crossmargin.clearing.settlement import SettleVariation
 from crossmargin.clearing.stages import Delist, StartTrading
@@ -74,6 +77,7 @@ __all__ = [
     "Borrow",
     "ChargeInterest",
     "CheckOrder",
+    "ClearColumns",
     "ClearTrades",
     "ClearedTrade",
     "CloseAccount",
@@ -125,6 +129,8 @@ __all__ = [
     "Risk",
     "RuleBookView",
     "SampleFunding",
+    "ScanTable",
+    "ScanView",
     "SendWithdrawal",
     "SetAveraging",
     "SetConversion",
@@ -154,6 +160,7 @@ __all__ = [
     "check_whole",
     "command_types",
     "event_types",
+    "grid_table",
     "rebuilt",
     "record_hash",
     "recovered",
