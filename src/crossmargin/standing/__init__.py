@@ -9,6 +9,7 @@ option value where the rule book excludes it; requirements are held against the 
 """
 
 from crossmargin.standing.along import Along, betas, liquidation_along
+from crossmargin.standing.bankruptcy import BankruptcyPrices, bankruptcy_prices
 from crossmargin.standing.comparison import Cause, Compared, Comparison, Layers, causes, compare, layers
 from crossmargin.standing.distance import Breach, most_likely_breach
 from crossmargin.standing.document import Document, document
@@ -23,6 +24,7 @@ from crossmargin.standing.withdrawal import Withdrawable, withdrawable
 
 __all__ = [
     "Along",
+    "BankruptcyPrices",
     "Breach",
     "Cause",
     "Compared",
@@ -38,6 +40,7 @@ __all__ = [
     "Withdrawable",
     "Worth",
     "after_tick",
+    "bankruptcy_prices",
     "betas",
     "causes",
     "compare",
