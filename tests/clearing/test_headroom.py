@@ -21,48 +21,12 @@ from crossmargin.clearing import (
     SetTier,
     SettleVariation,
     Transfer,
-    UpdateMarks,
     Withdraw,
 )
 from crossmargin.clearing.headroom import held, settled
 from crossmargin.clearing.risk import BANKRUPT, HEALTHY, LIQUIDATION
-from crossmargin.clearing.rule_book import RuleBookView
-from crossmargin.market import Market
-from crossmargin.rules import load
-from tests.clearing_desk import USD, Desk
-
-START = 1_795_000_000
-MARKET = Market(time="2026-11-20T08:00:00Z", vol_annual={"BTC": 0.6, "USD": 0.01})
-PERPETUAL = {
-    "symbol": "P",
-    "type": "perpetual",
-    "underlying": "BTC",
-    "quote": "USD",
-    "asset_class": "crypto",
-    "tick_size": "0.5",
-    "lot_size": "0.1",
-}
-
-
-def world(*more, rules="grid"):
-    desk = Desk("alice", "maker", risk=RuleBookView(load(rules), MARKET), start=START)
-    desk.do(ListInstrument(terms=PERPETUAL))
-    mark(desk, 60_000)
-    desk.pay_in("alice", 10_000_00)
-    desk.pay_in("maker", 10**11)
-    for name in more:
-        desk.do(OpenAccount(account=name))
-        desk.pay_in(name, 10_000_00)
-    return desk
-
-
-def mark(desk, price):
-    return desk.do(UpdateMarks(instruments={"P": 2 * price}, indices={"BTC": price * 10**8}))
-
-
-def buy(desk, account, lots, price):
-    buyer, seller = (account, "maker") if lots > 0 else ("maker", account)
-    desk.do(ClearTrades(trades=[ClearedTrade(symbol="P", buyer=buyer, seller=seller, lots=abs(lots), ticks=2 * price)]))
+from tests.clearing_desk import USD
+from tests.clearing_margined import PERPETUAL, buy, mark, standing, status, world
 
 
 def ask(desk, amount, account="alice", location="here"):
@@ -74,14 +38,6 @@ def ask(desk, amount, account="alice", location="here"):
         destination="bank",
         location=location,
     )
-
-
-def standing(desk, account):
-    return desk.state.risk.standing(desk.number(account))
-
-
-def status(desk, account):
-    return desk.state.standings.of(desk.number(account))
 
 
 @settings(max_examples=15, deadline=None)

@@ -2,8 +2,33 @@
 
 import pytest
 
-from crossmargin.clearing import ApproveParameters, DropProposal, ProposeParameters, Reason, ReportImpact
+from crossmargin.clearing import (
+    ApproveParameters,
+    DropProposal,
+    House,
+    OpenAccount,
+    ProposeParameters,
+    Reason,
+    ReportImpact,
+)
+from crossmargin.clearing.risk import LIQUIDATION
+from crossmargin.clearing.rule_book import RuleBookView
+from crossmargin.rules import load
 from tests.clearing_desk import SECOND, Desk
+from tests.clearing_margined import MARKET, buy, standing, status, world
+
+STRICTER = """
+name = "stricter"
+version = "2026-12-01"
+extends = "grid"
+title = "Wider ranges for coins"
+
+[parameters.range_by_name]
+value = { BTC = 0.40 }
+unit = "fraction of the price"
+source = "risk committee"
+reason = "Moves of 30% in a day."
+"""
 
 
 def propose(proposal="p", officer="ann", **terms):
@@ -70,14 +95,33 @@ def test_versions_take_effect_in_the_order_of_their_approval():
 
 def test_a_rule_book_is_a_parameter_like_others():
     desk = Desk()
-    desk.do(propose(values={}, rules='name = "stricter"'))
+    desk.do(propose(values={}, rules=STRICTER))
     desk.do(report())
     desk.do(approve())
-    assert desk.state.parameters.versions[-1].rules == 'name = "stricter"'
+    assert desk.state.parameters.versions[-1].rules == STRICTER
     desk.do(propose("q"))
     desk.do(report("q"))
     desk.do(approve("q"))
-    assert desk.state.parameters.versions[-1].rules == 'name = "stricter"'
+    assert desk.state.parameters.versions[-1].rules == STRICTER
+
+
+def test_a_rule_book_that_is_approved_sets_margin_from_its_time_on_and_what_it_breaks_is_seen():
+    desk = world()
+    buy(desk, "alice", 8, 60_000)
+    before = standing(desk, "alice")
+    desk.do(propose(values={}, rules=STRICTER))
+    desk.do(report())
+    desk.do(approve())
+    assert standing(desk, "alice") == before
+    desk.later(900)
+    # The first to come by under the new book need not be the one who breaks it.
+    desk.do(OpenAccount(account="carol"))
+    after = standing(desk, "alice")
+    assert after.initial == pytest.approx(2.5 * before.initial, rel=1e-6)
+    assert status(desk, "alice") == LIQUIDATION
+    # Whoever opens the house again finds the same book in force.
+    again = House(desk.journal, lambda: desk.state.now + 1, RuleBookView(load("grid"), MARKET))
+    assert again.state.risk.standing(desk.number("alice")) == after
 
 
 def test_a_proposal_may_be_dropped_and_its_name_used_again():
@@ -96,6 +140,7 @@ def test_a_proposal_may_be_dropped_and_its_name_used_again():
         (propose("q", values={"notice_seconds": 899}), Reason.TERMS_ARE_INVALID),
         (propose("q", values={}), Reason.NOTHING_WOULD_CHANGE),
         (propose("q", rules="x" * 200_001), Reason.TERMS_ARE_INVALID),
+        (propose("q", rules='name = "no rule book"'), Reason.TERMS_ARE_INVALID),
         (propose("q", effective=-1), Reason.TERMS_ARE_INVALID),
         (propose(""), Reason.NAME_IS_NOT_ALLOWED),
         (propose("q", officer=" "), Reason.NAME_IS_NOT_ALLOWED),

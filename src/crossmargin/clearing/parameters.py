@@ -15,6 +15,8 @@ from crossmargin.clearing.locations import SECOND
 from crossmargin.clearing.machine import Command, Decision, Event, applies, decides
 from crossmargin.clearing.parties import allowed_name
 from crossmargin.clearing.rejections import Reason, Rejected
+from crossmargin.errors import InvalidRules
+from crossmargin.rules import parse
 
 if TYPE_CHECKING:
     from crossmargin.clearing.state import State
@@ -70,11 +72,15 @@ class Parameters:
 
     def version(self, now: int) -> int:
         """Return the number of the version that holds at a time."""
-        return max(k for k, version in enumerate(self.versions) if version.effective <= now)
+        return next(k for k in reversed(range(len(self.versions))) if self.versions[k].effective <= now)
 
     def value(self, name: str, now: int) -> int:
         """Return the value of a parameter at a time."""
         return self.versions[self.version(now)].values[name]
+
+    def rules(self, now: int) -> str:
+        """Return the text of the rule book that holds at a time; empty: the one the house was opened with."""
+        return self.versions[self.version(now)].rules
 
     def frozen(self) -> Any:
         """Return the parameters as plain values."""
@@ -137,6 +143,11 @@ def _propose(state: State, command: ProposeParameters) -> Decision:
     if len(command.rules) > RULES_LENGTH_MAX or not 0 <= command.effective < 2**63:
         found = f"rules of {len(command.rules)} characters, effective {command.effective}"
         return Rejected(Reason.TERMS_ARE_INVALID, f"found {found}; allowed: {RULES_LENGTH_MAX} characters, a time")
+    if command.rules:
+        try:
+            parse(command.rules, f"proposal {command.proposal}")
+        except InvalidRules as error:
+            return Rejected(Reason.TERMS_ARE_INVALID, str(error))
     if not command.values and not command.rules:
         return Rejected(Reason.NOTHING_WOULD_CHANGE, command.proposal)
     return [

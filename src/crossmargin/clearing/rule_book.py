@@ -32,7 +32,7 @@ from crossmargin.margin import BookModel
 from crossmargin.market import Market
 from crossmargin.pricing import Valuation, value
 from crossmargin.ragged import group_sums
-from crossmargin.rules import Rules
+from crossmargin.rules import Rules, parse
 from crossmargin.standing import Standing, evaluate
 from crossmargin.units import FloatArray
 
@@ -75,19 +75,21 @@ class RuleBookView:
     """A `Risk` view that asks a rule book."""
 
     __slots__ = (
-        "_additive", "_anchors", "_changes", "_looked_at", "_members", "_prices", "_rules", "_state", "_template",
+        "_additive", "_anchors", "_changes", "_looked_at", "_members", "_opened", "_prices", "_rules", "_seen",
+        "_state", "_template", "_text",
     )  # fmt: skip
 
     def __init__(self, rules: Rules, market: Market) -> None:
-        """Look at a house under `rules`.
+        """Look at a house under `rules`, until its parameters name another rule book.
 
         market: what the marks do not tell: history, annual vols, rates, vols of what has no mark. Its time is not used.
         """
-        self._rules, self._template = rules, market
+        self._opened, self._rules, self._template = rules, rules, market
+        self._text = ""
         self._additive = rules.model_name == "grid"
         self._state: State | None = None
         self._prices: _Prices | None = None
-        self._changes = (-1, -1)
+        self._changes = self._seen = (-1, -1, -1)
         self._looked_at = (-1, -1)
         self._anchors: dict[int, _Anchor] = {}
         self._members: dict[int, tuple[int, ...]] = {}
@@ -96,7 +98,7 @@ class RuleBookView:
         """Look at this state from now on: all of it is new."""
         self._state = state
         self._prices = None
-        self._changes = (-1, -1)
+        self._changes = self._seen = (-1, -1, -1)
         self._anchors.clear()
         self._members.clear()
         state.untouched()
@@ -216,7 +218,9 @@ class RuleBookView:
         """
         assert state is self._state
         touched = state.all_touched()
-        moved = self._changes != (state.marks.changes, state.terms_changes)
+        # Not `_changes`: deciding may have noticed before, and nobody has looked at all pools then.
+        moved = self._seen != _version(state)
+        self._seen = _version(state)
         self._now()
         recorded = state.standings.status
         found: dict[int, int] = {}
@@ -245,8 +249,9 @@ class RuleBookView:
         """Return the state, having taken note of what has changed in it."""
         state = self._state
         assert state is not None, "risk: asked before it was given a state to watch"
-        if self._changes != (state.marks.changes, state.terms_changes):
-            self._changes = (state.marks.changes, state.terms_changes)
+        if self._changes != _version(state):
+            self._changes = _version(state)
+            self._adopt(state.parameters.rules(state.now))
             self._prices = None
             self._anchors.clear()
         size = (len(state.parties.accounts), len(state.parties.instruments))
@@ -257,6 +262,13 @@ class RuleBookView:
             self._touch(a)
         state.untouched()
         return state
+
+    def _adopt(self, text: str) -> None:
+        """Ask the rule book of this text from now on; empty: the one the house was opened with."""
+        if text == self._text:
+            return
+        self._text, self._rules = text, parse(text, "the rule book in force") if text else self._opened
+        self._additive = self._rules.model_name == "grid"
 
     def _touch(self, account: int) -> None:
         accounts = self._members.get(account)
@@ -540,6 +552,11 @@ class RuleBookView:
         assert self._state is not None
         decimals = self._state.parties.assets[self._state.currency].decimals
         return max(0, ceil(amount * 10.0**decimals))
+
+
+def _version(state: State) -> tuple[int, int, int]:
+    """Return what margin changes with although nobody's money or positions did: marks, terms, the rule book."""
+    return state.marks.changes, state.terms_changes, state.parameters.version(state.now)
 
 
 def _valued(market: Market, terms: Terms, priced: np.ndarray) -> Valuation:
