@@ -102,7 +102,11 @@ def test_the_end_of_a_file_that_is_missing_is_missed(closed, folder):
     for pages in range(1, len(content) // 512):
         path.write_bytes(content[: 512 * pages])
         with pytest.raises((JournalCorrupt, InvalidFile)):
-            open_journal(path, write=False)
+            open_journal(path)
+        side_file(path).unlink(missing_ok=True)
+        with pytest.raises((JournalCorrupt, InvalidFile)):  # noqa: PT012
+            journal = open_journal(path, write=False)
+            list(journal.read())
 
 
 def test_damaged_snapshots_are_left_out(tmp_path):

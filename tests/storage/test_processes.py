@@ -1,14 +1,14 @@
 """Real processes: killed while they write, and two that want the same journal."""
 
-import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from crossmargin.clearing import JournalFailed, check_chain
+from crossmargin.clearing import JournalFailed, chained, check_chain
 from crossmargin.storage import open_journal
 from crossmargin.storage.claims import side_file
 
@@ -37,19 +37,26 @@ def writer(path, **options):
     return subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE, text=True, **options)
 
 
+@contextmanager
+def writing(path, **options):
+    """Yield such a process once it has opened the journal; killed at the end."""
+    with writer(path, **options) as process:
+        try:
+            assert process.stdout.readline().startswith("open ")
+            yield process
+        finally:
+            process.kill()
+
+
 def test_a_writer_that_is_killed_loses_nothing_it_acknowledged(tmp_path):
     path = tmp_path / "house.db"
     acknowledged: list[list[str]] = []
     for round_ in range(1, 6):
-        process = writer(path)
-        assert process.stdout is not None
-        assert process.stdout.readline() == f"open {2 * round_ - 1}\n"
-        told = [process.stdout.readline() for _ in range(5 * round_)]
-        process.send_signal(signal.SIGKILL)
-        # What was in the pipe when it died was acknowledged, too. A line cut short was not.
-        told += process.stdout.read().splitlines(keepends=True)
-        process.wait()
-        process.stdout.close()
+        with writing(path) as process:
+            told = [process.stdout.readline() for _ in range(5 * round_)]
+            process.send_signal(signal.SIGKILL)
+            # What was in the pipe when it died was acknowledged, too. A line cut short was not.
+            told += process.stdout.read().splitlines(keepends=True)
         acknowledged += [line.split() for line in told if line.endswith("\n")]
         journal = open_journal(path)
         assert journal.epoch == 2 * round_
@@ -66,20 +73,13 @@ def test_a_writer_that_is_killed_loses_nothing_it_acknowledged(tmp_path):
 
 def test_of_two_processes_one_writes_and_the_other_is_told_by_whom(tmp_path):
     path = tmp_path / "house.db"
-    process = writer(path)
-    assert process.stdout is not None
-    try:
-        process.stdout.readline()
+    with writing(path) as process:
         with pytest.raises(JournalFailed, match=f"found that process {process.pid} is writing this journal"):
             open_journal(path)
         reader = open_journal(path, write=False)
         process.stdout.readline()
         assert reader.last() is not None
         reader.close()
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
     # The lock went with the process.
     journal = open_journal(path)
     assert journal.epoch == 2
@@ -88,29 +88,21 @@ def test_of_two_processes_one_writes_and_the_other_is_told_by_whom(tmp_path):
 
 def test_a_process_that_lost_its_lock_is_fenced_by_the_next(tmp_path):
     path = tmp_path / "house.db"
-    process = writer(path, stderr=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    try:
-        for _ in range(3):
-            process.stdout.readline()
-        os.kill(process.pid, signal.SIGSTOP)
+    with writing(path, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
         side_file(path).unlink()
         journal = open_journal(path)
         last = journal.last()
         assert (journal.epoch, last.epoch) == (2, 1)
-        os.kill(process.pid, signal.SIGCONT)
         told, error = process.communicate(timeout=30)
         assert process.returncode == 1
         assert "JournalFailed" in error
         assert "fenced: a later writer than epoch 1" in error
-        # It acknowledged nothing after the later one had opened.
-        assert all(int(line.split()[0]) <= last.sequence for line in told.splitlines())
-        assert journal.last() == last
-        journal.close()
-    finally:
-        process.kill()
-        process.wait()
+    # It acknowledged nothing after the later one had opened.
+    assert all(int(line.split()[0]) <= last.sequence for line in told.splitlines())
+    assert journal.last() == last
+    journal.append([chained(last, 2, last.time + 1, b"later", b"")])
+    journal.close()
 
 
 def test_a_journal_is_let_go_by_a_child_that_was_started_in_between(tmp_path):

@@ -220,3 +220,18 @@ def test_a_path_with_a_blank_is_found_among_the_mounts(tmp_path):
     mounts = f"/dev/sda / ext4 rw 0 0\n//host/x {tmp_path}/a\\040b cifs rw 0 0"
     with pytest.raises(InvalidFile, match="cifs"):
         refuse_network(folder, mounts)
+
+
+def test_a_damaged_journal_is_read_as_far_as_it_goes_and_not_written(path):
+    changed(path, "DROP TRIGGER records_stay", "DELETE FROM records WHERE sequence = 3")
+    with pytest.raises(JournalCorrupt, match="not those of a journal"):
+        open_journal(path)
+    reader = open_journal(path, write=False)
+    assert reader.last().sequence == 2
+    read = reader.read()
+    assert [next(read), next(read)] == records(2)
+    with pytest.raises(JournalCorrupt, match="not those of a journal"):
+        next(read)
+    with pytest.raises(JournalCorrupt):
+        reader.find(b"key-1")
+    reader.close()

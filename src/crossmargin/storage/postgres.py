@@ -90,12 +90,12 @@ _values = attrgetter("sequence", "epoch", "time", "key", "payload", "previous", 
 class PostgresJournal:
     """A journal on a server. One thread may append while another reads; no more than that."""
 
-    __slots__ = ("_epoch", "_failed", "_head", "_name", "_reading", "_writing")
+    __slots__ = ("_epoch", "_failed", "_head", "_name", "_reading", "_unsound", "_writing")
 
     def __init__(self, address: str, *, write: bool = True) -> None:
         """Open the journal at `address`; its tables are made where absent and `write`. See `open_journal`."""
         self._name = _without_secrets(address)
-        self._failed = ""
+        self._failed = self._unsound = ""
         self._epoch = 0
         self._writing: psycopg.Connection[Any] | None = None
         self._reading: psycopg.Connection[Any] | None = None
@@ -125,12 +125,20 @@ class PostgresJournal:
         reading.execute("SET default_transaction_read_only = on")
         if not _has_tables(reading):
             raise InvalidFile(self._name, "no journal", "a schema with the tables of a journal")
-        # Before the epoch is claimed: a damaged journal is left as it is.
-        self._head = self._checked(reading)
+        try:
+            self._head = self._checked(reading)
+        except JournalCorrupt as error:
+            # A damaged journal is not written to. It may be read as far as it goes, which is how one finds out.
+            if write:
+                raise
+            self._head = Head()
+            self._unsound = str(error)
         if self._writing is not None:
-            row = self._writing.execute("UPDATE journal_head SET epoch = epoch + 1 RETURNING epoch").fetchone()
+            row = self._writing.execute(
+                "UPDATE journal_head SET epoch = epoch + 1 RETURNING epoch, sequence, hash"
+            ).fetchone()
             assert row is not None
-            self._epoch = row[0]
+            self._epoch, self._head = row[0], Head(sequence=row[1], hash=row[2])
 
     def _claim_lock(self, connection: psycopg.Connection[Any]) -> None:
         """Take the lock that goes with the session; JournalFailed where another session has it."""
@@ -228,19 +236,24 @@ class PostgresJournal:
         self._head = after
 
     def read(self, after: int = 0) -> Iterator[Record]:
-        """Yield the records after sequence `after`, in order, also those that come while it goes on."""
+        """Yield the records after sequence `after`, in order, also those that come while it goes on.
+
+        Raises JournalCorrupt where a record cannot be read, and at the end where records were found missing.
+        """
         while True:
             found = self._rows(f"WHERE sequence > %s ORDER BY sequence LIMIT {_READ_AT_ONCE}", (after,))
             for record in found:
                 yield record
                 after = record.sequence
             if len(found) < _READ_AT_ONCE:
+                if self._unsound:
+                    raise JournalCorrupt(self._unsound)
                 return
 
     def last(self) -> Record | None:
-        """Return the newest record; JournalCorrupt where its contents are not what was hashed."""
+        """Return the newest record."""
         for record in self._rows("ORDER BY sequence DESC LIMIT 1", ()):
-            return self._whole(record)
+            return record
         return None
 
     def find(self, key: bytes) -> Record | None:

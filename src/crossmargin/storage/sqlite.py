@@ -76,16 +76,28 @@ _values = attrgetter("sequence", "epoch", "time", "key", "payload", "previous", 
 class SqliteJournal:
     """A journal in a file. One thread may append while another reads; no more than that."""
 
-    __slots__ = ("_claim", "_epoch", "_failed", "_head", "_path", "_reading", "_snapshots", "_wal_pages", "_writing")
+    __slots__ = (
+        "_claim",
+        "_epoch",
+        "_failed",
+        "_head",
+        "_path",
+        "_reading",
+        "_snapshots",
+        "_unsound",
+        "_wal_pages",
+        "_writing",
+    )
 
     def __init__(self, path: Path, *, write: bool = True, vfs: str | None = None) -> None:
         """Open the file at `path`, made where absent and `write`. See `open_journal` for what is raised.
 
-        The whole file is looked through (`integrity_check`), a second or so for each million records.
+        A damaged file is opened to be read as far as it goes, and not to be written.
+        The whole file is looked through (`integrity_check`), some three seconds for each million records.
         vfs: the name of the apsw.VFS to go through; None is the machine's own.
         """
         self._path = path
-        self._failed = ""
+        self._failed = self._unsound = ""
         self._epoch = 0
         self._wal_pages = 0
         self._claim: Claim | None = None
@@ -119,11 +131,18 @@ class SqliteJournal:
             self._writing = _connected(path, write, vfs)
             self._made_ready(self._writing)
         self._reading = _connected(path, False, vfs)
+        self._recognised(self._reading)
         known = acknowledged(path)
-        # Before the epoch is claimed: a damaged journal is left as it is.
-        self._head = self._checked(self._reading, known)
+        try:
+            self._head = self._checked(self._reading, known)
+        except (JournalCorrupt, *_DAMAGE) as error:
+            # A damaged journal is not written to. It may be read as far as it goes, which is how one finds out.
+            if write:
+                raise
+            self._head = Head()
+            self._unsound = str(error)
         if self._writing is not None:
-            self._epoch = self._claimed(self._writing)
+            self._epoch, self._head = self._claimed(self._writing)
 
     def _made_ready(self, connection: apsw.Connection) -> None:
         """Make tables in an empty file, and every commit wait for the disk."""
@@ -160,13 +179,12 @@ class SqliteJournal:
                 f"version {SCHEMA_VERSION}",
                 "a newer crossmargin reads it" if version > SCHEMA_VERSION else "",
             )
-        found = [text for (text,) in connection.execute("SELECT sql FROM sqlite_schema ORDER BY rowid")]
-        if found != list(_SCHEMA):
-            raise JournalCorrupt(f"{self._path}: its tables and triggers are not those of a journal")
 
     def _checked(self, connection: apsw.Connection, acknowledged: int) -> Head:
         """Return the head; JournalCorrupt where the file is damaged or ends before what was acknowledged."""
-        self._recognised(connection)
+        tables = [text for (text,) in connection.execute("SELECT sql FROM sqlite_schema ORDER BY rowid")]
+        if tables != list(_SCHEMA):
+            raise JournalCorrupt(f"{self._path}: its tables and triggers are not those of a journal")
         [(found,), *_] = connection.execute("PRAGMA integrity_check(1)").fetchall()
         if found != "ok":
             raise JournalCorrupt(f"{self._path}: {found}")
@@ -190,15 +208,16 @@ class SqliteJournal:
             )
         return head
 
-    def _claimed(self, connection: apsw.Connection) -> int:
-        """Return the epoch of this writer, durable and above every earlier one."""
-        # What an earlier writer could not sync may be in the machine's memory and count as written there. Emptying the
-        # log writes it again, to the file and through to the disk, before anything is built on it.
-        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    def _claimed(self, connection: apsw.Connection) -> tuple[int, Head]:
+        """Return the epoch of this writer, durable and above every earlier one, and the head it starts from."""
         connection.execute("BEGIN IMMEDIATE")
-        epoch: Any = connection.execute("UPDATE head SET epoch = epoch + 1 RETURNING epoch").get
+        claim: Any = connection.execute("UPDATE head SET epoch = epoch + 1 RETURNING epoch, sequence, hash").fetchall()
         connection.execute("COMMIT")
-        return int(epoch)
+        # What an earlier writer could not sync may be in the machine's memory and count as written there. Emptying the
+        # log writes it again, to the file and through to the disk, before anything that is built on it is acknowledged.
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        [(epoch, sequence, hash_)] = claim
+        return epoch, Head(sequence=sequence, hash=hash_)
 
     @property
     def epoch(self) -> int:
@@ -234,7 +253,10 @@ class SqliteJournal:
         self._head = after
 
     def read(self, after: int = 0) -> Iterator[Record]:
-        """Yield the records after sequence `after`, in order, also those that come while it goes on."""
+        """Yield the records after sequence `after`, in order, also those that come while it goes on.
+
+        Raises JournalCorrupt where a record cannot be read, and at the end where the file was found damaged.
+        """
         # In portions: an open statement would keep the log from being reset.
         while True:
             rows = self._rows(f"WHERE sequence > ? ORDER BY sequence LIMIT {_READ_AT_ONCE}", (after,))
@@ -243,6 +265,8 @@ class SqliteJournal:
                 yield record
                 after = record.sequence
             if len(rows) < _READ_AT_ONCE:
+                if self._unsound:
+                    raise JournalCorrupt(self._unsound)
                 return
 
     def last(self) -> Record | None:
@@ -253,6 +277,8 @@ class SqliteJournal:
 
     def find(self, key: bytes) -> Record | None:
         """Return the record of an idempotency key; JournalCorrupt where its contents are not what was hashed."""
+        if self._unsound:
+            raise JournalCorrupt(self._unsound)
         # The comparison with x'' is what lets SQLite use the index.
         for row in self._rows("WHERE key = ? AND key <> x''", (key,)):
             return self._whole(self._record(row))
@@ -305,7 +331,7 @@ class SqliteJournal:
 
     def _last(self, connection: apsw.Connection) -> Record | None:
         for row in self._selected(connection, "ORDER BY sequence DESC LIMIT 1"):
-            return self._whole(self._record(row))
+            return self._record(row)
         return None
 
     def _record(self, row: tuple[Any, ...]) -> Record:
