@@ -38,7 +38,8 @@ def demo(
         int | None, Parameter(metavar="N", help="With --live: how many accounts trade; 2,000 unless said.")
     ] = None,
     steps: Annotated[
-        int | None, Parameter(metavar="N", help="With --live: steps of the day; 288 unless said, of five minutes.")
+        int | None,
+        Parameter(metavar="N", help="With --live: steps of the day; 96 unless said, each of a quarter of an hour."),
     ] = None,
     as_json: AsJson = False,
 ) -> int:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-SEED, ACCOUNTS, STEPS = 1, 2_000, 288
+SEED, ACCOUNTS, STEPS = 1, 2_000, 96
 JOURNAL = "journal.sqlite"
 """Name of the journal where the store is a folder."""
 FAILED = 1
@@ -176,7 +176,7 @@ def _speed(day: LiveDay, seconds: float) -> Text:
     )
     if made and seconds > 0:
         text.append(f": {made:,} records made durable, {made / seconds:,.0f} a second, {GROUP} at a time\n")
-        text.append(f"from asking to the durable answer: {waited}\n")
+        text.append(f"from an order to the durable answer whether it may trade: {waited}\n")
     else:
         text.append("; all of them were in the journal already\n")
     text.append(f"state hash {day.house.state.hash()}")

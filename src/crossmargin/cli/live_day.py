@@ -278,8 +278,9 @@ class LiveDay:
             before = self.house.last
             started = time.perf_counter()
             replies += self.house.submit_all(keyed)
-            if self.house.last is not before:
-                self._waits.append((time.perf_counter() - started, len(keyed)))
+            orders = sum(isinstance(command, CheckOrder) for command, _ in keyed)
+            if orders and self.house.last is not before:
+                self._waits.append((time.perf_counter() - started, orders))
         self._count(replies)
         return replies
 
@@ -295,7 +296,7 @@ class LiveDay:
     # --- the end
 
     def latency_ms(self) -> dict[str, float | None]:
-        """Return percentiles of the time from asking to the durable answer, over this run's own commands."""
+        """Return percentiles of the time from an order to the durable answer, over this run's own orders."""
         if not self._waits:
             return {"p50": None, "p99": None}
         waits = np.repeat(*(np.array(column) for column in zip(*self._waits, strict=True)))

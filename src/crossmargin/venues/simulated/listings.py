@@ -101,7 +101,15 @@ def vol_of(option: Option, forward: float) -> float:
 
 
 def _depth(half_spread: float, lots: float) -> Depth:
-    return Depth(ranks=RANKS, half_spread=half_spread, step=1.5 * half_spread, lots=lots, impact=6.0 * half_spread)
+    return Depth(
+        ranks=RANKS,
+        half_spread=half_spread,
+        step=1.5 * half_spread,
+        lots=lots,
+        impact=6.0 * half_spread,
+        refill_seconds=600.0,
+        decay_seconds=1_800.0,
+    )
 
 
 def _listed(kind: str, symbol: str, underlying: str, tick: str, lot: str, depth: Depth, **terms: object) -> Listed:
@@ -132,7 +140,7 @@ def listings() -> tuple[Listed, ...]:
         _listed("perpetual", "BTC-INVERSE", "BTC", "0.5", "1", _depth(14.0, 600.0), **inverse),
         _listed("future", "BTC-20NOV26", "BTC", "1", "0.01", _depth(8.0, 80.0), expiry=EXPIRES, **crypto),
         _listed("future", "ETH-27NOV26", "ETH", "0.1", "0.1", _depth(8.0, 120.0), expiry=NEXT_WEEK, **crypto),
-        _listed("future", "POWER-20NOV26", "POWER", "0.01", "1", _depth(4.0, 300.0), expiry=EXPIRES, **power),
+        _listed("future", "POWER-20NOV26", "POWER", "0.01", "1", _depth(4.0, 3_000.0), expiry=EXPIRES, **power),
         *(
             _option(expiry, strike, option_type)
             for expiry, strikes in STRIKES.items()
