@@ -30,7 +30,7 @@ from crossmargin.revaluation.layout import (
 from crossmargin.revaluation.passes import Width, add_worst_losses, keep_worst_losses
 from crossmargin.revaluation.shortfall import shortfalls
 from crossmargin.revaluation.vectors import LANES
-from crossmargin.threads import in_parts
+from crossmargin.threads import in_parts, threads
 from crossmargin.units import Array, BoolArray, FloatArray, IntArray
 
 _REGISTERS = (1, 2, 4)
@@ -256,8 +256,11 @@ class LiveBook:
         def run(low: int, high: int) -> None:
             keep_worst_losses(table.width, self._layout, table.losses, self._group_row, first, end, low, high)
 
-        segments = int(self._layout.runs["count"][first:end].sum())
-        in_parts(self._tiles(), run, least=1 if segments >= _SEGMENTS_LEAST else self._tiles())
+        tiles = self._tiles()
+        if threads() == 1 or self._layout.runs["count"][first:end].sum() < _SEGMENTS_LEAST:
+            run(0, tiles)
+        else:
+            in_parts(tiles, run, least=1)
 
     def _tiles(self) -> int:
         return -(-self.accounts // TILE)

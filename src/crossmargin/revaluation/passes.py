@@ -145,15 +145,30 @@ def _keep_run(
     add: bool,
 ) -> None:
     """Keep the worst loss of each segment of a run in its slot; with `add`, sum the slots of its owner anew."""
+    # Slices, and owners that have no sign: nothing then asks whether a place is counted from the end.
+    accounts, kept_of, owner, number = (
+        book.accounts[account:],
+        book.kept[account:],
+        book.owner[segment:],
+        book.number[segment:],
+    )
     at = position
-    for s in range(segment, segment + count):
-        prefetch(book.accounts, account + book.owner[s + _FETCHED])
+    for s in range(count):
+        prefetch(accounts, owner[s + _FETCHED])
         worst = worst_of_segment(width, length, book.instrument, book.quantity, at, losses, row)
         at += step
-        a = account + book.owner[s]
-        keep(book, a, book.number[s], worst)
-        if add:
-            book.accounts[a].total = total_with(book, a, book.number[s], worst)
+        of = owner[s]
+        if accounts[of].groups <= INLINE:
+            kept_of[of, KEPT + number[s]] = worst
+            if add:
+                total = 0.0
+                for j in range(INLINE):
+                    total += kept_of[of, KEPT + j]
+                accounts[of].total = total
+        else:
+            keep(book, account + of, number[s], worst)
+            if add:
+                accounts[of].total = total_with(book, account + of, number[s], worst)
 
 
 @inlined
