@@ -193,6 +193,32 @@ def test_a_thousand_positions_of_one_account_in_one_group_come_and_go():
     assert (start.tolist(), instrument[:2].tolist()) == ([0, 1, 1001], [order[0], 0])
 
 
+@given(seed=seeds)
+def test_an_account_in_forty_groups_comes_and_goes_like_any_other(seed):
+    """More groups than one cache line has slots, or an account has room to keep worst losses for."""
+    rng = np.random.default_rng(seed)
+    group = np.arange(40)
+    fast, slow = LiveBook([0, 0, 0], np.empty(0, np.int64), [], group), SlowBook([{}, {}], group.tolist())
+    risk = rng.integers(-9, 10, (40, 3)).astype(float)
+    fast.set_risk(risk)
+    slow.set_risk(risk)
+    for _ in range(6):
+        account, instrument = rng.integers(0, 2, 60), rng.integers(0, 40, 60)
+        quantity = rng.integers(-1, 2, 60).astype(float)
+        limit = float(rng.integers(0, 200))
+        fast.limits[:] = limit
+        slow.limits = [limit, limit]
+        accepted = fast.check_and_apply(account, instrument, quantity)
+        fills = zip(account.tolist(), instrument.tolist(), quantity.tolist(), strict=True)
+        assert accepted.tolist() == slow.check_and_apply(fills)
+        assert fast.totals.tolist() == slow.totals()
+        moved = int(rng.integers(0, 40))
+        rows = rng.integers(-9, 10, (1, 3)).astype(float)
+        fast.tick(moved, rows)
+        slow.tick(moved, rows)
+        assert fast.totals.tolist() == slow.totals() == fast.worst_losses(slow.risk).tolist()
+
+
 def test_a_fill_within_the_limit_or_one_that_reduces_risk_is_accepted():
     book = LiveBook([0, 1], [0], [10.0], [0])
     book.set_risk([[-1.0, 1.0]])
