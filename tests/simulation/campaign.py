@@ -18,13 +18,15 @@ class Outcome:
     operations: list = field(default_factory=list)
     reached: Counter = field(default_factory=Counter)
     replies: list = field(default_factory=list)
+    margined: bool = False
     failure: Broken | None = None
 
 
 def run(seed, length):
     """Run a seed for `length` operations."""
-    trial, workload = Trial(), Workload(seed)
-    outcome = Outcome(seed, reached=trial.reached)
+    workload = Workload(seed)
+    trial = Trial(margined=workload.swarm.margined)
+    outcome = Outcome(seed, reached=trial.reached, margined=trial.margined)
     try:
         for _ in range(length):
             operation = workload.next(trial)
@@ -42,7 +44,7 @@ def cut_down(outcome):
 
     def fails(operations):
         try:
-            carried_out(operations)
+            carried_out(operations, margined=outcome.margined)
         except Broken as failure:
             return failure.what == outcome.failure.what
         return False

@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-from crossmargin.clearing import contracts, journal, ledger, machine, money, sequencer, trading
-from crossmargin.clearing.ledger import EXTERNAL, FEES, Posting
+from crossmargin.clearing import journal, ledger, machine, money, sequencer, trading
+from crossmargin.clearing.ledger import EXTERNAL, FEES, ROUNDING, Posting
 from crossmargin.clearing.marks import MarksUpdated
 from crossmargin.clearing.money import Deposit, Deposited
 from crossmargin.clearing.orders import Orders
-from crossmargin.clearing.positions import Positions
 from crossmargin.clearing.rejections import Rejected
 from crossmargin.clearing.trading import TradesCleared
 from tests.simulation.faults import SimulatedJournal
@@ -53,17 +52,32 @@ def a_deposit_goes_to_the_next_account(patch):
     applied_so(patch, Deposited, effect)
 
 
+def first_trade(state, event):
+    """Return (instrument, its contract, buyer, seller, lots, ticks) of the first of some trades."""
+    columns = (event.instrument, event.buyer, event.seller, event.lots, event.ticks)
+    instrument, *rest = (int(trading.whole_numbers(column)[0]) for column in columns)
+    return instrument, state.parties.instruments[instrument].contract, *rest
+
+
 def a_seller_keeps_what_was_sold(patch):
-    right = Positions.add
+    def effect(right, state, event):
+        right(state, event)
+        instrument, _, _, seller, lots, _ = first_trade(state, event)
+        if lots == 5:
+            state.positions.add(seller, instrument, 5, 0)
 
-    def add(self, account, instrument, lots, cost):
-        right(self, account, instrument, 0 if lots == -5 else lots, cost)
-
-    patch.setattr(Positions, "add", add)
+    applied_so(patch, TradesCleared, effect)
 
 
 def inverse_contracts_are_rounded_for_the_account(patch):
-    patch.setattr(contracts, "to_account", lambda top, bottom: -(-top // bottom))
+    def effect(right, state, event):
+        right(state, event)
+        instrument, contract, buyer, _, lots, ticks = first_trade(state, event)
+        if contract.inverse and lots * contract.numerator % (contract.denominator * ticks):
+            state.positions.add(buyer, instrument, 0, 1)
+            state.positions.add(ROUNDING, instrument, 0, -1)
+
+    applied_so(patch, TradesCleared, effect)
 
 
 def a_key_is_forgotten(patch):

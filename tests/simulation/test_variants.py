@@ -13,5 +13,5 @@ def test_the_variant_changes_nothing(variant):
     for seed in SEEDS:
         plain = run(seed, LENGTH)
         assert plain.failure is None
-        other = carried_out(plain.operations, variant)
+        other = carried_out(plain.operations, variant, plain.margined)
         assert (other.hash, other.replies) == (plain.hash, plain.replies), f"seed {seed}"

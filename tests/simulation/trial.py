@@ -21,6 +21,7 @@ from crossmargin.clearing import (
 )
 from crossmargin.clearing.invariants import broken
 from tests.simulation.faults import KEPT, Clock, Disk, SimulatedJournal
+from tests.simulation.view import View
 from tests.twins.clearing import Books
 
 START = 1_795_161_600_000_000_000
@@ -39,11 +40,13 @@ class Broken(Exception):
 
 
 class Trial:
-    def __init__(self, variant=PLAIN, between_replays=BETWEEN_REPLAYS):
+    def __init__(self, variant=PLAIN, margined=False, between_replays=BETWEEN_REPLAYS):
         self.variant = variant
         self.between_replays = between_replays
         self.disk, self.clock = Disk(), Clock(START)
+        self.margined = margined
         self.books = Books()
+        self.books.margined = margined
         self.known = {}
         self.replies = []
         self.time = self.sequence = self.operations = self.checked = 0
@@ -103,19 +106,22 @@ class Trial:
         successor = SimulatedJournal(self.disk)
         self._refused(operation.requests)
         self.journal = successor
-        self.house = House(successor, self.clock)
+        self.house = self._house(successor)
 
     def _Rot(self, operation):  # noqa: N802
         if not self.disk.records:
             return
         copy = self.disk.rotten(operation.index % len(self.disk.records), operation.bit)
-        self._expect(lambda: House(SimulatedJournal(copy), self.clock), JournalCorrupt, "opening a rotten journal")
+        self._expect(lambda: self._house(SimulatedJournal(copy)), JournalCorrupt, "opening a rotten journal")
 
     # --- how they are carried out
 
+    def _house(self, journal):
+        return House(journal, self.clock, risk=View() if self.margined else None)
+
     def _open(self):
         self.journal = SimulatedJournal(self.disk)
-        self.house = House(self.journal, self.clock)
+        self.house = self._house(self.journal)
         if len(self.disk.records) != self.sequence or self.house.state.sequence != self.sequence:
             raise Broken("I11 acknowledged is durable", f"{len(self.disk.records)} records, {self.sequence} answered")
 
@@ -146,7 +152,7 @@ class Trial:
         self._expect(lambda: self.house.submit_all(requests), JournalFailed, "an answer without a record")
         self._expect(lambda: self.house.submit_all(requests), HouseHalted, "an answer of a house that stopped")
         self.journal = SimulatedJournal(self.disk)
-        self.house = House(self.journal, self.clock)
+        self.house = self._house(self.journal)
         if fault == KEPT:
             # Nobody was told, so nobody is surprised; asked again with the same keys they are told now.
             self._submit(requests)
@@ -238,9 +244,9 @@ def _parts(state):
     return [getattr(state, name).frozen() for name in state.PARTS]
 
 
-def carried_out(operations, variant=PLAIN):
+def carried_out(operations, variant=PLAIN, margined=False):
     """Return the trial of operations; raises Broken."""
-    trial = Trial(variant)
+    trial = Trial(variant, margined)
     for operation in operations:
         trial.do(operation)
     trial.replayed()

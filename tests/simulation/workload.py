@@ -7,78 +7,16 @@ that was meant; what must come of each is for the twin to say, not for whoever m
 from dataclasses import dataclass
 from random import Random
 
-from crossmargin.clearing import (
-    CheckOrder,
-    ClearedTrade,
-    ClearTrades,
-    Deposit,
-    ListInstrument,
-    OpenAccount,
-    OpenHouse,
-    Reason,
-    ReleaseOrder,
-    UpdateMarks,
-    command_types,
-)
+from crossmargin.clearing import AdmitMember, OpenAccount, OpenHouse, Reason, SetLocation, command_types
+from tests.simulation.commands import ASSETS, SECOND, TERMS, TRADING, TradingCommands
 from tests.simulation.faults import KEPT, LOST
+from tests.simulation.money_commands import MONEY, PLACES, MoneyCommands
 from tests.simulation.operations import Crash, FillDisk, KeepSnapshot, Rot, SetClock, Submit, TakeOver
 
-SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
-ASSETS = {"USD": (2, "other"), "USDC": (6, "other"), "BTC": (8, "crypto"), "ETH": (9, "crypto")}
-FEATURES = ("pending", "orders", "trades", "marks", "odd names", "large amounts")
+KINDS = TRADING | MONEY
+FEATURES = (*tuple(dict.fromkeys(feature for feature, _ in KINDS.values() if feature)), "pending", "large amounts")
 FAULTS = ("crash", "lost", "kept", "full", "takeover", "rot", "snapshot", "spoiled", "clock", "repeat", "other body")
-
-TERMS = {
-    "linear": {"type": "perpetual", "underlying": "BTC", "quote": "USD", "tick_size": "0.5", "lot_size": "0.1"},
-    "small": {"type": "perpetual", "underlying": "ETH", "quote": "USDC", "tick_size": "0.01", "lot_size": "0.001"},
-    "inverse": {
-        "type": "perpetual",
-        "underlying": "BTC",
-        "quote": "USD",
-        "inverse": "true",
-        "contract_size": "100",
-        "tick_size": "0.5",
-        "lot_size": "1",
-    },
-    "future": {"type": "future", "underlying": "BTC", "quote": "USD", "tick_size": "0.5", "lot_size": "0.1"},
-    "any": {
-        "type": "future",
-        "underlying": "WTI",
-        "quote": "USD",
-        "price_domain": "any",
-        "contract_size": "1000",
-        "tick_size": "0.01",
-        "lot_size": "1",
-    },
-    "call": {
-        "type": "option",
-        "option_type": "call",
-        "underlying": "BTC",
-        "quote": "USD",
-        "strike": "60000",
-        "tick_size": "0.5",
-        "lot_size": "0.1",
-    },
-    "put": {
-        "type": "option",
-        "option_type": "put",
-        "underlying": "BTC",
-        "quote": "USD",
-        "strike": "60000",
-        "tick_size": "0.5",
-        "lot_size": "0.1",
-    },
-}
-PRICES = {
-    "linear": 128_000,
-    "small": 350_000,
-    "inverse": 128_000,
-    "future": 128_500,
-    "any": 300,
-    "call": 4_000,
-    "put": 3_000,
-}
 
 
 @dataclass(frozen=True)
@@ -92,6 +30,10 @@ class Swarm:
     group: int
     """Largest number of commands submitted at once."""
     weights: dict
+    margined: bool
+    """Whether the house asks for margin."""
+    pace: int
+    """How fast time goes by."""
 
     @classmethod
     def drawn(cls, chance):
@@ -103,11 +45,15 @@ class Swarm:
             faults={name: chance.choice((0.0, 0.002, 0.01, 0.05)) for name in FAULTS},
             group=chance.choice((1, 1, 2, 5, 20)),
             weights={name: chance.choice((1, 2, 5)) for name in KINDS},
+            margined=chance.random() < 0.4,
+            pace=chance.choice((1, 1, 10, 100)),
         )
 
 
-class Workload:
+class Workload(TradingCommands, MoneyCommands):
     """Operations one after another, all of them decided by the seed and by what the books say."""
+
+    kinds = KINDS
 
     def __init__(self, seed):
         self.chance = Random(seed)
@@ -132,7 +78,9 @@ class Workload:
                 if fault is not None:
                     return fault
         if self.chance.random() < 0.3:
-            return SetClock(self.clock.now + self.chance.choice((0, 1, SECOND // 2, SECOND, 5 * SECOND)))
+            return SetClock(
+                self.clock.now + self.swarm.pace * self.chance.choice((0, 1, SECOND // 2, SECOND, 5 * SECOND))
+            )
         return Submit(self._requests(self.chance.randint(1, self.swarm.group)))
 
     def _opening(self):
@@ -145,7 +93,15 @@ class Workload:
         if self.chance.random() < 0.2:
             yield OpenHouse(currency="USD", assets=ASSETS)
         for k in range(self.swarm.accounts):
-            yield OpenAccount(account=f"a{k}", owner=f"o{k * 2 // 3}", tier=self.chance.choice(("prime", "standard")))
+            kind = "house" if k % 5 == 4 else "client"
+            yield OpenAccount(
+                account=f"a{k}", kind=kind, owner=f"o{k * 2 // 3}", tier=self.chance.choice(("prime", "standard"))
+            )
+            if kind == "house" and "members" in self.swarm.features:
+                yield AdmitMember(account=f"a{k}", assessment_cap=10**9)
+        if "places" in self.swarm.features:
+            for name in PLACES[1:]:
+                yield SetLocation(location=name, finality_seconds=self.chance.choice((0, 60, 3_600)))
         for name in self.swarm.instruments:
             yield self._listing(name)
 
@@ -206,142 +162,6 @@ class Workload:
             return None
         return Submit(((self._command(), self.chance.choice(self.sent)[1]),))
 
-    # --- commands
-
-    def _command(self):
-        chosen = [name for name in KINDS if KINDS[name][0] in ("", *self.swarm.features)]
-        name = self.chance.choices(chosen, [self.swarm.weights[n] * KINDS[n][1] for n in chosen])[0]
-        made = getattr(self, "_" + name)()
-        return made if made is not None else self._deposit()
-
-    def _account(self):
-        """Return an account that is there, mostly."""
-        if self.chance.random() < 0.03:
-            return self.chance.choice(("nobody", "fees", "external", ""))
-        return f"a{self.chance.randrange(self.swarm.accounts)}"
-
-    def _symbol(self):
-        if self.chance.random() < 0.02 or not self.listed:
-            return "NOTHING"
-        return self.chance.choice(list(self.listed))
-
-    def _open(self):
-        name = self.chance.choice((f"b{self.count}", self._account(), "", " a", "a\n", "x" * 201))
-        kind = self.chance.choice(("client", "client", "house", "omnibus_net", "friend"))
-        return OpenAccount(account=name, kind=kind, member=self.chance.choice(("", "", self._account())))
-
-    def _list(self):
-        return self._listing(self.chance.choice(list(TERMS)))
-
-    def _listing(self, kind):
-        terms = {**TERMS[kind], "symbol": f"{kind}-{len(self.listed)}"}
-        if terms["type"] != "perpetual":
-            terms["expiry"] = self.chance.choice(("2026-11-20T12:00:00Z", "2026-12-25T08:00:00Z"))
-        wrong = self.chance.random()
-        if wrong < 0.02:
-            del terms["tick_size"]
-        elif wrong < 0.04:
-            terms["lot_size"] = "0.000000000001"
-        elif wrong < 0.06:
-            terms["settle" if "inverse" not in terms else "underlying"] = "XRP"
-        elif wrong < 0.08:
-            terms["type"] = "swap"
-        elif wrong < 0.10 and self.listed:
-            terms["symbol"] = self.chance.choice(list(self.listed))
-        fees = self.chance.choice(((0, 0), (100, 500), (-50, 250), (7, 7), (-600, 500)))
-        if wrong >= 0.10 and fees[0] != -600:
-            self.listed[terms["symbol"]] = kind
-        return ListInstrument(terms=terms, maker_fee=fees[0], taker_fee=fees[1])
-
-    def _amount(self):
-        most = 2**62 if "large amounts" in self.swarm.features and self.chance.random() < 0.05 else 10**9
-        return self.chance.choice((1, self.chance.randint(1, 10**6), self.chance.randint(-1, most), 0, most))
-
-    def _deposit(self):
-        reference = f"r{self.count}" if self.chance.random() < 0.95 else f"r{self.chance.randint(0, self.count)}"
-        return Deposit(
-            account=self._account(),
-            asset=self.chance.choice((*ASSETS, "USD", "USD", "XRP") if self.chance.random() < 0.1 else tuple(ASSETS)),
-            amount=self._amount() if self.chance.random() < 0.3 else self.chance.randint(10**6, 10**10),
-            reference=reference,
-            final="pending" not in self.swarm.features or self.chance.random() < 0.6,
-        )
-
-    def _price(self, symbol):
-        kind = self.listed.get(symbol, "linear")
-        around = PRICES[kind]
-        if kind == "any" and self.chance.random() < 0.3:
-            return self.chance.choice((0, -1, -3763, 1))
-        if self.chance.random() < 0.02:
-            return self.chance.choice((0, -5, 1, 2**40, 2**40 + 1))
-        return max(1, around + int(self.chance.gauss(0, around * 0.05)))
-
-    def _lots(self):
-        return self.chance.choice((1, 2, 5, self.chance.randint(1, 100)) if self.chance.random() < 0.97 else (0, 2**41))
-
-    def _order(self):
-        symbol, name = self._symbol(), f"x{self.count}"
-        if self.chance.random() < 0.03:
-            name = self.chance.choice((*self.orders, "", " "))
-        account, lots = self._account(), self._lots() * self.chance.choice((1, -1))
-        price = self._price(symbol)
-        self.orders[name] = (account, symbol, lots, price)
-        return CheckOrder(
-            account=account, order=name, symbol=symbol, lots=lots, ticks=price, reduce_only=self.chance.random() < 0.1
-        )
-
-    def _release(self):
-        if not self.orders:
-            return None
-        name = self.chance.choice(list(self.orders)[-20:])
-        account = self.orders[name][0] if self.chance.random() < 0.95 else self._account()
-        return ReleaseOrder(account=account, order=name)
-
-    def _trades(self):
-        return ClearTrades(trades=[self._trade() for _ in range(self.chance.choice((1, 1, 2, 8)))])
-
-    def _trade(self):
-        symbol = self._symbol()
-        buyer, seller, lots, price = self._account(), self._account(), self._lots(), self._price(symbol)
-        buy = sell = ""
-        mine = [n for n, row in self.orders.items() if row[1] == symbol][-10:]
-        if mine and self.chance.random() < 0.6:
-            name = self.chance.choice(mine)
-            account, _, size, price = self.orders[name]
-            lots = self.chance.randint(1, abs(size)) if size else lots
-            if size > 0:
-                buyer, buy = account, name
-            else:
-                seller, sell = account, name
-        return ClearedTrade(
-            symbol=symbol,
-            buyer=buyer,
-            seller=seller,
-            lots=lots,
-            ticks=price,
-            buyer_took=self.chance.random() < 0.5,
-            buy_order=buy,
-            sell_order=sell,
-        )
-
-    def _marks(self):
-        symbols = {self._symbol() for _ in range(self.chance.randint(1, 4))}
-        indices = {
-            name: int(self.chance.gauss(64_000, 2_000) * 10**8) for name in ("BTC", "ETH") if self.chance.random() < 0.5
-        }
-        return UpdateMarks(instruments={s: self._price(s) for s in sorted(symbols)}, indices=indices)
-
-
-KINDS = {
-    "open": ("odd names", 1),
-    "list": ("odd names", 1),
-    "deposit": ("", 6),
-    "order": ("orders", 10),
-    "release": ("orders", 4),
-    "trades": ("trades", 12),
-    "marks": ("marks", 4),
-}
-"""What a command is made by: the feature it needs, and how often compared with the others."""
 
 NOT_BY_CHANCE = ()
 """Reasons that are reached by tests of their own and not here."""

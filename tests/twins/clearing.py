@@ -9,16 +9,14 @@ from datetime import datetime
 from fractions import Fraction
 from math import ceil, floor
 
-HOUSE = ("external", "fees", "rounding", "insurance", "lending", "lending-reserve", "conversion", "house")
+from tests.twins.clearing_credit import Credit
+from tests.twins.clearing_flows import PRICE, Flows
+from tests.twins.clearing_money import HERE, HOUSE, LIMIT, SECOND, TIERS, Money, a_name
+
 APPLIED = frozenset()
 KINDS = ("house", "client", "omnibus_net", "omnibus_gross")
-TIERS = ("prime", "standard", "basic")
-LIMIT, MOST = 2**62, 2**40
-SECOND = 10**9
-
-
-def a_name(text):
-    return 0 < len(text) <= 200 and text.isprintable() and text == text.strip()
+MOST = 2**40
+UNTOLD = "refused, as all of its batch were; why is not told"
 
 
 class Paper:
@@ -36,6 +34,8 @@ class Paper:
         self.signed = terms.get("price_domain", "positive") == "any"
         self.maker, self.taker = Fraction(maker, 10**6), Fraction(taker, 10**6)
         self.settled = False
+        self.waits = False
+        """Listed, and not trading yet."""
         self.expiry = None
         if "expiry" in terms:
             self.expiry = int(datetime.fromisoformat(terms["expiry"]).timestamp()) * SECOND
@@ -51,22 +51,27 @@ class Paper:
             return -lots * self.size / (ticks * self.tick)
         return lots * self.size * self.tick * ticks
 
+    def ends(self, lots, price):
+        """Return the exact value of lots at the end, at a price in 1e-8."""
+        price = Fraction(price, PRICE)
+        if self.option:
+            gain = price - Fraction(self.terms["strike"])
+            payoff = lots * self.size * max(gain if self.terms["option_type"] == "call" else -gain, 0)
+            return payoff / price if self.terms.get("inverse") == "true" else payoff
+        return -lots * self.size / price if self.inverse else lots * self.size * price
 
-class Books:
+
+class Books(Money, Flows, Credit):
     """Who has what, by name. Money in minor units; (lots, cost) of each position."""
 
     def __init__(self):
-        self.decimals = {}
-        self.currency = None
-        self.accounts = {}
+        Money.__init__(self)
+        Flows.__init__(self)
+        Credit.__init__(self)
         self.papers = {}
-        self.money = defaultdict(Fraction)
         self.held = defaultdict(lambda: [Fraction(0), Fraction(0)])
-        self.deposits = {}
-        self.orders = {}
-        self.marks = {}
-        self.indices = {}
         self.now = 0
+        self.reply = None
 
     # --- what the house is asked
 
@@ -80,6 +85,10 @@ class Books:
         if refused:
             return set(refused)
         effect()
+        for event in getattr(reply, "events", ()):
+            # How long a default delays what leaves is margin's word, and the house's parameter.
+            if type(event).__name__ == "WithdrawalsDelayed":
+                self.delayed_until = event.until
         return APPLIED
 
     def _OpenHouse(self, c):  # noqa: N802
@@ -94,7 +103,7 @@ class Books:
             self.currency = c.currency
             self.decimals = {name: decimals for name, (decimals, _) in c.assets.items()}
             for name in HOUSE:
-                self.accounts[name] = {"owner": "", "member": ""}
+                self.accounts[name] = {"owner": "", "member": "", "kind": "house"}
 
         return refused, effect
 
@@ -108,9 +117,16 @@ class Books:
             refused.append("terms_are_invalid")
         if c.member and (c.member not in self.accounts or c.member in HOUSE):
             refused.append("unknown_account")
+        elif c.member and (c.member not in self.members or c.kind == "house"):
+            refused.append("account_is_no_member")
 
         def effect():
-            self.accounts[c.account] = {"owner": c.owner or c.account, "member": c.member}
+            self.accounts[c.account] = {
+                "owner": c.owner or c.account,
+                "member": c.member,
+                "kind": c.kind,
+                "tier": c.tier,
+            }
 
         return refused, effect
 
@@ -130,32 +146,25 @@ class Books:
             return ["terms_are_not_whole_units"], None
         if not abs(c.maker_fee) <= c.taker_fee < 10**6 or (paper.expiry is not None and paper.expiry <= self.now):
             return ["terms_are_invalid"], None
+        paper.waits = not c.trades
         return [], lambda: self.papers.update({terms["symbol"]: paper})
 
-    def _who(self, name):
-        if name not in self.accounts:
-            return ["unknown_account"]
-        if name in HOUSE:
-            return ["account_is_the_house"]
-        return ["account_is_closed"] if self.accounts[name].get("closed") else []
+    def _StartTrading(self, c):  # noqa: N802
+        if c.instrument not in self.papers:
+            return ["unknown_instrument"], None
+        paper = self.papers[c.instrument]
+        ready = paper.waits and not paper.settled and (paper.expiry is None or self.now < paper.expiry)
+        return [] if ready else ["stage_does_not_allow_it"], lambda: setattr(paper, "waits", False)
 
-    def _Deposit(self, c):  # noqa: N802
-        refused = self._who(c.account)
-        if c.asset not in self.decimals:
-            refused.append("unknown_asset")
-        if c.amount <= 0:
-            refused.append("amount_not_positive")
-        if c.amount >= LIMIT or (c.amount - self.money["external", c.asset, False] >= LIMIT // 2):
-            refused.append("amount_too_large")
-        if c.reference in self.deposits:
-            refused.append("deposit_exists")
-
-        def effect():
-            self.deposits[c.reference] = [c.account, c.asset, c.amount, c.final]
-            self.money["external", c.asset, False] -= c.amount
-            self.money[c.account, c.asset, not c.final] += c.amount
-
-        return refused, effect
+    def _Delist(self, c):  # noqa: N802
+        if c.instrument not in self.papers:
+            return ["unknown_instrument"], None
+        paper = self.papers[c.instrument]
+        refused = [] if paper.expiry is None and not paper.settled else ["stage_does_not_allow_it"]
+        held = any((any(row) or self.owing[a, s]) and s == c.instrument for (a, s), row in [*self.held.items()])
+        if held or any(o["symbol"] == c.instrument for o in self.orders.values()):
+            refused.append("instrument_is_held")
+        return refused, lambda: setattr(paper, "settled", True)
 
     def _UpdateMarks(self, c):  # noqa: N802
         refused = []
@@ -191,7 +200,7 @@ class Books:
         if paper is None:
             return ["unknown_instrument"]
         refused = []
-        if paper.settled or (paper.expiry is not None and self.now >= paper.expiry):
+        if paper.settled or paper.waits or (paper.expiry is not None and self.now >= paper.expiry):
             refused.append("instrument_does_not_trade")
         if lots == 0 or abs(lots) > MOST:
             refused.append("lots_are_impossible")
@@ -209,8 +218,7 @@ class Books:
         return abs(lots) * ratio.numerator >= LIMIT or ticks * ratio.denominator >= LIMIT
 
     def _free(self, account, asset):
-        held = sum(o["reserve"] for o in self.orders.values() if (o["account"], o["asset"]) == (account, asset))
-        return self.money[account, asset, False] - held
+        return self.at(account, asset) - self.on_hold(account, asset)
 
     def _reduces(self, account, symbol, lots, resting=0):
         position = self.held[account, symbol][0]
@@ -235,22 +243,29 @@ class Books:
         if c.reduce_only and not reduces:
             return ["order_reduces_nothing"], None
         needed = (paper.worth(c.lots, c.ticks) if paper.option else 0) + paper.fee(c.lots, c.ticks, paper.taker)
-        reserve = 0 if reduces else max(0, needed)
-        if reserve > max(0, self._free(c.account, paper.settle)):
-            return ["funds_are_insufficient"], None
+        before = self.held[c.account, c.symbol][0] + (resting if c.lots > 0 else -resting)
+        refused = self._held_back(c.account, c.symbol, before, c.lots, reduces)
+        if refused:
+            return refused, None
+        reserve, asset = 0 if reduces else max(0, needed), paper.settle
+        if self.margined:
+            refused = self._word("margin_is_insufficient")
+            reserve, asset = (0 if refused else self.reply.events[0].reserve), self.currency
+        elif reserve > max(0, self._free(c.account, asset)):
+            refused = ["funds_are_insufficient"]
 
         def effect():
             self.orders[c.order] = {
                 "account": c.account,
                 "symbol": c.symbol,
-                "asset": paper.settle,
+                "asset": asset,
                 "lots": c.lots,
                 "ticks": c.ticks,
                 "reserve": reserve,
                 "reduce_only": c.reduce_only,
             }
 
-        return [], effect
+        return refused, effect
 
     def _ReleaseOrder(self, c):  # noqa: N802
         if c.account not in self.accounts:
@@ -269,16 +284,19 @@ class Books:
         if len(refused) == len(c.trades):
             return (refused[0] if refused else ["batch_is_empty"]), None
         if hasattr(self.reply, "events"):
-            found = {place: reason for place, reason, _ in self.reply.events[0].refused}
+            found = {place: reason for place, reason, _ in self._cleared().refused}
             if found.keys() != refused.keys() or any(found[place] not in refused[place] for place in found):
                 return [f"refused {found}, expected {refused}"], None
         return [], lambda: None
 
+    def _cleared(self):
+        return next(event for event in self.reply.events if type(event).__name__ == "TradesCleared")
+
     def _said(self, place):
         """Return the reason for which the house refused one command of a batch; "" where it did not."""
         if hasattr(self.reply, "reason"):
-            return self.reply.reason.value
-        return next((reason for at, reason, _ in self.reply.events[0].refused if at == place), "")
+            return self.reply.reason.value if place == 0 else UNTOLD
+        return next((reason for at, reason, _ in self._cleared().refused if at == place), "")
 
     def _trade(self, trade, said):
         refused = self._who(trade.buyer) + self._who(trade.seller)
@@ -291,8 +309,8 @@ class Books:
             return refused
         paper = self.papers[trade.symbol]
         # How near to its bounds the house lets an amount come is for it to say; that it never does early, for us.
-        if said == "amount_too_large" and abs(paper.worth(trade.lots, trade.ticks)) >= LIMIT // 2**10:
-            return [said]
+        if said in ("amount_too_large", UNTOLD) and abs(paper.worth(trade.lots, trade.ticks)) >= LIMIT // 2**10:
+            return ["amount_too_large"]
         fees = [paper.fee(trade.lots, trade.ticks, rate) for rate in (paper.taker, paper.maker)]
         buyer_fee, seller_fee = fees if trade.buyer_took else fees[::-1]
         sides = (
@@ -300,16 +318,18 @@ class Books:
             (trade.seller, -trade.lots, seller_fee, trade.sell_order),
         )
         for account, lots, fee, order in sides:
-            why = self._side(paper, trade, account, lots, fee, order)
+            why = self._side(paper, trade, account, lots, fee, order, said)
             if why:
                 return why
         rounding = 0
+        self._accrue_before_trade(trade.symbol)
         for account, lots, fee, order in sides:
             worth = paper.worth(lots, trade.ticks)
             paid = worth if paper.option else 0
             cost = 0 if paper.option else floor(-worth)
-            self.money[account, paper.settle, False] -= paid + fee
-            self.money["fees", paper.settle, False] += fee
+            self.money[account, paper.settle, HERE, False] -= paid + fee
+            self.money["fees", paper.settle, HERE, False] += fee
+            self._owe(account, trade.symbol, lots)
             self.held[account, trade.symbol][0] += lots
             self.held[account, trade.symbol][1] += cost
             rounding -= cost
@@ -318,7 +338,8 @@ class Books:
             self.held["rounding", trade.symbol][1] += rounding
         return []
 
-    def _side(self, paper, trade, account, lots, fee, order):
+    def _side(self, paper, trade, account, lots, fee, order, said):
+        reduces = self._reduces(account, trade.symbol, lots)
         held = self.orders.get(order)
         if held is not None:
             worse = trade.ticks > held["ticks"] if lots > 0 else trade.ticks < held["ticks"]
@@ -329,11 +350,17 @@ class Books:
                 or worse
             ):
                 return ["trade_is_not_the_orders"]
-            if held["reduce_only"] and not self._reduces(account, trade.symbol, lots):
+            if held["reduce_only"] and not reduces:
                 return ["order_reduces_nothing"]
-            if held["reserve"]:
+            if held["reserve"] or reduces:
                 return []
-        if self._reduces(account, trade.symbol, lots):
+        refused = self._held_back(account, trade.symbol, self.held[account, trade.symbol][0], lots, reduces)
+        if refused:
+            return refused
+        if self.margined:
+            self.unsure += 1
+            return ["margin_is_insufficient"] if said in ("margin_is_insufficient", UNTOLD) else []
+        if reduces:
             return []
         needed = (paper.worth(lots, trade.ticks) if paper.option else 0) + fee
         return ["funds_are_insufficient"] if needed > max(0, self._free(account, paper.settle)) else []
@@ -349,71 +376,30 @@ class Books:
         order["reserve"] = ceil(Fraction(order["reserve"] * left, order["lots"]))
         order["lots"] = left
 
-    # --- cash flows
-
-    def _fresh(self, symbol):
-        if symbol not in self.marks:
-            return ["mark_is_missing"]
-        return ["mark_is_stale"] if self.now - self.marks[symbol][1] > 60 * SECOND else []
-
-    def _SettleVariation(self, c):  # noqa: N802
-        refused, symbols = [], list(c.instruments)
-        for symbol in symbols:
-            paper = self.papers.get(symbol)
-            if paper is None:
-                refused.append("unknown_instrument")
-            elif not self._varies(paper):
-                refused.append("instrument_has_no_variation")
-        if len(set(symbols)) < len(symbols):
-            refused.append("terms_are_invalid")
-        if not symbols:
-            symbols = sorted({s for (_, s), row in self.held.items() if any(row) and self._varies(self.papers[s])})
-        if not refused:
-            for symbol in symbols:
-                refused += self._fresh(symbol)
-
-        def effect():
-            for symbol in symbols:
-                self._settle(symbol, self.marks[symbol][0])
-
-        return refused, effect
-
-    def _varies(self, paper):
-        return not paper.option and not paper.settled and (paper.expiry is None or self.now < paper.expiry)
-
-    def _settle(self, symbol, ticks):
-        paper, rest = self.papers[symbol], 0
-        for (account, what), row in list(self.held.items()):
-            if what == symbol and account != "rounding" and any(row):
-                paid = floor(paper.worth(row[0], ticks)) + row[1]
-                row[1] -= paid
-                self.money[account, paper.settle, False] += paid
-                rest -= paid
-        self.held["rounding", symbol][1] -= rest
-        self.money["rounding", paper.settle, False] += rest
-
     # --- what the house should look like
 
     def differences(self, state):
         """Return what the house's books say otherwise than these, in words; nothing where all is the same."""
         parties, found = state.parties, {}
         for number, account in enumerate(parties.accounts):
-            for _, asset, amount, _, pending in state.ledger.of_account(number):
-                key = account.name, parties.assets[asset].symbol, pending
-                found[key] = found.get(key, 0) + amount
+            for _, asset, amount, place, pending in state.ledger.of_account(number):
+                where = state.locations.places[place].name if place >= 0 else ("borrowed", "lent")[place]
+                found[account.name, parties.assets[asset].symbol, where, pending] = amount
         wrong = _apart("balance", {k: v for k, v in self.money.items() if v}, found)
         positions = {}
         for number, account in enumerate(parties.accounts):
             for instrument, lots, cost, *_ in state.positions.of_account(number):
                 symbol = parties.instruments[instrument].contract.instrument.symbol
-                positions[account.name, symbol] = (lots, cost)
+                entry = int(state.positions.funding_entry[state.positions.slot(number, instrument)])
+                positions[account.name, symbol] = (lots, cost, entry)
         rows = {
             name: (parties.accounts[o.account].name, o.lots, o.ticks, o.reserve)
             for name, o in state.orders.open.items()
         }
         orders = {name: (o["account"], o["lots"], o["ticks"], o["reserve"]) for name, o in self.orders.items()}
         wrong += _apart("order", orders, rows)
-        return wrong + _apart("position", {k: tuple(v) for k, v in self.held.items() if any(v)}, positions)
+        mine = {key: (*row, self.owing[key]) for key, row in self.held.items() if any(row) or self.owing[key]}
+        return wrong + _apart("position", mine, positions)
 
 
 def _apart(what, expected, found):

@@ -106,8 +106,9 @@ def _set(state: State, command: SetFunding) -> Decision:
     number = instrument_number_of(state, command.instrument)
     if isinstance(number, Rejected):
         return number
-    contract = state.parties.instruments[number].contract
-    if contract.instrument.kind != "perpetual" or contract.signed:
+    listing = state.parties.instruments[number]
+    contract = listing.contract
+    if contract.instrument.kind != "perpetual" or contract.signed or listing.stage == SETTLED:
         # A premium is a fraction of the index: there is none where the index may be 0.
         return Rejected(
             Reason.INSTRUMENT_HAS_NO_FUNDING, f"{command.instrument}: allowed: perpetuals of positive price"
@@ -316,7 +317,7 @@ def _pay(state: State, command: PayFunding) -> Decision:
     number = instrument_number_of(state, command.instrument)
     if isinstance(number, Rejected):
         return number
-    if number not in state.funding.by_instrument:
+    if number not in state.funding.by_instrument or state.parties.instruments[number].stage == SETTLED:
         return Rejected(Reason.INSTRUMENT_HAS_NO_FUNDING, command.instrument)
     if not is_due(state, number):
         return Rejected(Reason.NOTHING_IS_DUE, f"the interval of {command.instrument} is not over")
