@@ -1,8 +1,15 @@
-"""Time every path, print a table and write `benchmarks/latest.json`: `make bench`, or `python -m benchmarks iv`."""
+"""Time every path, print a table and write `benchmarks/latest.json`: `make bench`.
 
+`python -m benchmarks --only iv` times the rows whose name begins so, and writes nothing.
+"""
+
+import argparse
 import importlib
 import json
+import os
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -12,22 +19,55 @@ from benchmarks.timing import Row
 
 FOLDER = Path(__file__).parent
 NOT_A_PATH = ("__init__", "__main__", "limits", "live_books", "timing")
+TABLE_WIDTH = 170
+NAMES = {
+    "clearing": ("fills", "fills-journal", "orders"),
+    "evaluate": ("evaluate-100k", "evaluate-tick"),
+    "growth": ("growth-accounts", "growth-positions", "growth-scenarios", "growth-instruments"),
+    "pricing": ("price-ndtr", "price-quantlib", "greeks", "iv", "portfolio-es-quantlib"),
+    "revaluation": ("reval-s16", "reval-s33", "reval-s64", "reval-s500", "reval-s500-es"),
+    "streaming": ("fills-check",),
+    "tick": ("tick-30pct", "tick-1pct", "tick-0.01pct"),
+}
+"""Rows of each file, so that one row need not wait for all; a file that is not named here is run and told."""
 
 
-def main(wanted: list[str]) -> None:
-    """Run each file of this folder that has `rows()`; keep the rows whose name starts with one of `wanted`."""
-    measured: list[Row] = []
-    for file in sorted(FOLDER.glob("*.py")):
-        if file.stem not in NOT_A_PATH:
-            measured.extend(importlib.import_module(f"benchmarks.{file.stem}").rows())
-    chosen = [row for row in measured if not wanted or row["name"].startswith(tuple(wanted))]
-    _print(chosen)
+def main(wanted: tuple[str, ...]) -> None:
+    """Run the files that have a wanted row; keep the rows whose name is wanted or starts with it. None: all."""
+    unknown = [name for name in wanted if not any(n.startswith(name) for names in NAMES.values() for n in names)]
+    if unknown:
+        known = ", ".join(name for names in NAMES.values() for name in names)
+        sys.exit(f"--only {unknown[0]}: no such row; allowed: {known}")
+    began, measured = time.monotonic(), []
+    for row in _measured(wanted):
+        against = "" if row["ratio"] is None else f", {row['ratio']:.2f} times as fast as {row['peer']}"
+        print(f"{time.monotonic() - began:5.0f} s  {row['name']}: {row['ours_ms']:.3f} ms{against}", flush=True)
+        measured.append(row)
+    _print(measured)
     if not wanted:
-        (FOLDER / "latest.json").write_text(json.dumps(chosen, indent=1) + "\n")
+        (FOLDER / "latest.json").write_text(json.dumps(measured, indent=1) + "\n")
+
+
+def _measured(wanted: tuple[str, ...]) -> Iterator[Row]:
+    for file in sorted(FOLDER.glob("*.py")):
+        if file.stem in NOT_A_PATH:
+            continue
+        names = NAMES.get(file.stem, ())
+        if wanted and not any(name.startswith(wanted) for name in names):
+            continue
+        before = dict(os.environ)
+        for row in importlib.import_module(f"benchmarks.{file.stem}").rows():
+            assert not names or row["name"] in names, f"{file.name}: {row['name']} is not in NAMES"
+            if not wanted or row["name"].startswith(wanted):
+                yield row
+        # A file sets how many threads it wants; the next one begins anew.
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _print(rows: list[Row]) -> None:
-    table = Table("name", "size", "threads", "ours ms", "ns each", "peer", "peer ms", "peer / ours", "over floor")
+    columns = ("name", "size", "threads", "ours ms", "ns each", "peer", "peer ms", "peer / ours")
+    table = Table(*columns, "floor ms", "over floor", "exponent")
     for row in rows:
         table.add_row(
             row["name"],
@@ -38,9 +78,14 @@ def _print(rows: list[Row]) -> None:
             row["peer"] or "",
             _number(row["peer_ms"], 3),
             _number(row["ratio"], 2),
+            _number(row["floor_ms"], 3),
             _number(row["over_floor"], 2),
+            _number(row["exponent"], 2),
         )
-    Console().print(table)
+    console = Console()
+    # What is no terminal has no width of its own.
+    console.width = max(console.width, TABLE_WIDTH)
+    console.print(table)
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -48,4 +93,6 @@ def _number(value: float | None, digits: int) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", metavar="NAME", action="append", default=[], help="rows whose name starts with NAME")
+    main(tuple(parser.parse_args().only))
