@@ -1,6 +1,7 @@
 """Commands about money: what members, clients and officers ask of a simulated house."""
 
 from crossmargin.clearing import (
+    AddAsset,
     AdmitMember,
     ApproveParameters,
     CloseAccount,
@@ -185,6 +186,10 @@ class MoneyCommands(CreditCommands):
     def _leave_pool(self):
         return LeavePool(account=self._account())
 
+    def _add_asset(self):
+        name, decimals = self.chance.choice(("EUR", "GBP", "USD", " ")), self.chance.choice((2, 2, 2, 10))
+        return AddAsset(asset=name, decimals=decimals, asset_class="fx")
+
     def _tier(self):
         return SetTier(
             account=self._account(), tier=self.chance.choice(("prime", "standard", "vip")), reason="a review"
@@ -249,6 +254,7 @@ MONEY = {
     "revoke": ("pools", 1),
     "join": ("pools", 4),
     "leave_pool": ("pools", 1),
+    "add_asset": ("parameters", 1),
     "tier": ("parameters", 1),
     "propose": ("parameters", 2),
     "impact": ("parameters", 3),

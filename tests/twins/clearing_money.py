@@ -501,6 +501,12 @@ class Money:
 
         return refused, effect
 
+    def _AddAsset(self, c):  # noqa: N802
+        refused = ["asset_exists"] if c.asset in self.decimals else []
+        if not a_name(c.asset) or not 0 <= c.decimals <= 9:
+            refused.append("terms_are_invalid")
+        return refused, lambda: self.decimals.__setitem__(c.asset, c.decimals)
+
     def _SetTier(self, c):  # noqa: N802
         refused = self._who(c.account)
         if c.tier not in TIERS or not c.reason.strip():

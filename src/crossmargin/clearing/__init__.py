@@ -41,7 +41,7 @@ from crossmargin.clearing.members import AdmitMember, CloseAccount, Contribute, 
 from crossmargin.clearing.money import Deposit, FinalizeDeposit, MoveCollateral, ReverseDeposit, Transfer
 from crossmargin.clearing.orders import CheckOrder, ReleaseOrder
 from crossmargin.clearing.parameters import ApproveParameters, DropProposal, ProposeParameters, ReportImpact
-from crossmargin.clearing.parties import ListInstrument, OpenAccount, OpenHouse, terms_of
+from crossmargin.clearing.parties import AddAsset, ListInstrument, OpenAccount, OpenHouse, terms_of
 from crossmargin.clearing.pools import JoinPool, LeavePool, RevokeAgreement, SignAgreement
 from crossmargin.clearing.rejections import Reason, Rejected
 from crossmargin.clearing.risk import STATUSES, Fill, PoolStanding, Risk
@@ -69,6 +69,7 @@ __all__ = [
     "HOUSE_ACCOUNTS",
     "KEY_LENGTH_MAX",
     "STATUSES",
+    "AddAsset",
     "AdmitMember",
     "AdvanceClock",
     "Applied",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from crossmargin.clearing.state import State
 
 DECIMALS_MAX = 9
+ASSETS_MAX = 1_024
+"""The ledger keeps a column of every account for each."""
 ACCOUNT_KINDS = ("house", "client", "omnibus_net", "omnibus_gross")
 TIERS = ("prime", "standard", "basic")
 LISTED, TRADING, EXPIRING, SETTLED = range(len(STAGES))
@@ -192,6 +194,8 @@ class HouseOpened(Event, frozen=True):
 def _open(state: State, command: OpenHouse) -> Decision:
     if command.currency not in command.assets:
         return Rejected(Reason.UNKNOWN_ASSET, f"the reporting currency {command.currency} is not among the assets")
+    if len(command.assets) > ASSETS_MAX:
+        return Rejected(Reason.TERMS_ARE_INVALID, f"found {len(command.assets)} assets; allowed: up to {ASSETS_MAX}")
     for symbol, (decimals, asset_class) in command.assets.items():
         wrong = _asset_wrong(symbol, decimals, asset_class)
         if wrong:
@@ -219,6 +223,41 @@ def _opened(state: State, event: HouseOpened) -> None:
         state.parties.add_account(AccountTerms(name, "", ACCOUNT_KINDS.index("house")))
     state.make_room()
     state.is_open = True
+
+
+class AddAsset(Command, frozen=True):
+    """Take another asset from now on."""
+
+    asset: str
+    decimals: int
+    asset_class: str
+
+
+class AssetAdded(Event, frozen=True):
+    """An asset has the next number."""
+
+    symbol: str
+    decimals: int
+    asset_class: str
+
+
+@decides(AddAsset)
+def _add_asset(state: State, command: AddAsset) -> Decision:
+    if command.asset in state.parties.asset_number:
+        return Rejected(Reason.ASSET_EXISTS, command.asset)
+    if len(state.parties.assets) >= ASSETS_MAX:
+        return Rejected(Reason.TERMS_ARE_INVALID, f"found {ASSETS_MAX} assets already; allowed: no more")
+    wrong = _asset_wrong(command.asset, command.decimals, command.asset_class)
+    if wrong:
+        return Rejected(Reason.TERMS_ARE_INVALID, wrong)
+    return [AssetAdded(symbol=command.asset, decimals=command.decimals, asset_class=command.asset_class)]
+
+
+@applies(AssetAdded)
+def _asset_added(state: State, event: AssetAdded) -> None:
+    state.parties.add_asset(AssetTerms(event.symbol, event.decimals, event.asset_class))
+    state.terms_changes += 1
+    state.make_room()
 
 
 # --- accounts
