@@ -236,8 +236,9 @@ def _changed(book: Layout, a: int, g: int, number: int, held: bool, local: Array
     t = a // TILE
     kind = book.kind_of[n] if n > 0 else -1
     slot = book.accounts[a].row + number
-    if held and book.slots[slot].kind == kind:
-        _write(book, g, t, kind, book.slots[slot].place, local, amount, n)
+    # One position less is borne in place: what closes is often opened again, and a move costs as much as three fills.
+    if held and n > 0 and (book.slots[slot].kind == kind or book.lengths[book.slots[slot].kind] == n + 1):
+        _write(book, g, t, book.slots[slot].kind, book.slots[slot].place, local, amount, n)
         return True
     if n > 0 and not _room_in_run(book, g, t, kind):
         return False
