@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crossmargin.book import Book, Location, Order, Positions
+from crossmargin.clearing.averaging import rest_of
+from crossmargin.clearing.expiry import expiry_of, payoffs
 from crossmargin.clearing.ledger import BORROWED, HERE, LENT
 from crossmargin.clearing.marks import INDEX_SCALE, UNKNOWN, VOL_SCALE
 from crossmargin.clearing.parties import SETTLED, TIERS
@@ -54,7 +56,9 @@ class Terms:
     unit: FloatArray
     """(assets of the house,) minor units in one unit."""
     lot: FloatArray
-    """(instruments of the house,) contracts in one lot."""
+    """(instruments of the house,) contracts in one lot; of what is being averaged, those that can still move."""
+    fixed: FloatArray
+    """(instruments of the house,) minor units that one lot is worth for certain beside those."""
     settle: IntArray
     """(instruments of the house,) number of the settlement asset, of the house."""
 
@@ -64,13 +68,22 @@ class Terms:
         parties = state.parties
         assets = [Asset(symbol=a.symbol, asset_class=a.asset_class, decimals=a.decimals) for a in parties.assets]
         contracts = [listing.contract for listing in parties.instruments]
-        catalogue = Catalogue.of([contract.instrument for contract in contracts], assets)
+        rests = {k: rest for k in range(len(contracts)) if (rest := rest_of(state, k)) is not None}
+        instruments = [rests[k].instrument if k in rests else c.instrument for k, c in enumerate(contracts)]
+        catalogue = Catalogue.of(instruments, assets)
+        lot = np.array([contract.lots(1) for contract in contracts], dtype=np.float64)
+        fixed = np.zeros(len(contracts))
+        for k, rest in rests.items():
+            decimals = parties.assets[contracts[k].settle].decimals
+            fixed[k] = lot[k] * float(contracts[k].instrument.contract_size) * rest.fixed * 10.0**decimals
+            lot[k] *= rest.share
         return cls(
             catalogue=catalogue,
             instrument=np.array([catalogue.number[c.instrument.symbol] for c in contracts], dtype=np.int64),
             asset=np.array([catalogue.asset_number[a.symbol] for a in parties.assets], dtype=np.int64),
             unit=np.array([10.0**a.decimals for a in parties.assets]),
-            lot=np.array([contract.lots(1) for contract in contracts], dtype=np.float64),
+            lot=lot,
+            fixed=fixed,
             settle=np.array([contract.settle for contract in contracts], dtype=np.int64),
         )
 
@@ -104,7 +117,8 @@ def market_of(state: State, template: Market) -> Market:
             continue
         # A premium in ticks is rounded; the vol, where there is one, is what the option is priced by.
         price = listing.contract.price(ticks) if ticks is not None and vol is None else None
-        known[listing.contract.instrument.symbol] = Mark(price=price, iv=None if vol is None else vol / VOL_SCALE)
+        mark, rest = Mark(price=price, iv=None if vol is None else vol / VOL_SCALE), rest_of(state, k)
+        known[listing.contract.instrument.symbol] = mark if rest is None else rest.mark
     return template.with_(
         time=_EPOCH + timedelta(microseconds=(marks.latest() or state.now) // 1_000),
         currency=currency,
@@ -118,7 +132,7 @@ def book_of(state: State, terms: Terms, cases: Sequence[Case], *, orders: bool =
     """Return the book of `cases`, a pool each, in their order; `orders`: with what rests at venues.
 
     Pools come as `evaluate` puts them: `pool_numbers` says where. Contracts that have expired and are not settled yet
-    are worth their last mark. Raises MissingPrice where one of them has none.
+    are worth their settlement price; while that is not known their last mark. Raises MissingPrice where there is none.
     """
     parties = state.parties
     many = np.array([len(case.accounts) > 1 for case in cases], dtype=np.bool_)
@@ -143,6 +157,11 @@ def book_of(state: State, terms: Terms, cases: Sequence[Case], *, orders: bool =
         )
         money.append((holder[expired], terms.settle[instrument[expired]], value + cost[expired]))
         holder, instrument, lots, cost = holder[~expired], instrument[~expired], lots[~expired], cost[~expired]
+    certain = terms.fixed[instrument] * lots
+    if certain.any():
+        option = np.array([listing.contract.option for listing in parties.instruments], dtype=np.bool_)[instrument]
+        money.append((holder[option], terms.settle[instrument[option]], certain[option]))
+        cost = cost + np.where(option, 0.0, certain)
     cash = state.ledger.cash[account, : len(parties.assets)]
     who, asset = np.nonzero(cash)
     money.append((who, asset, cash[who, asset].astype(np.float64)))
@@ -215,6 +234,11 @@ def _expired(state: State) -> BoolArray:
 
 def _last_value(state: State, instrument: int, lots: int) -> int:
     contract, ticks = state.parties.instruments[instrument].contract, state.marks.of(instrument)
+    price = state.expiries.prices.get(expiry_of(contract))
+    if price is not None:
+        worth = payoffs(state, contract, np.array([lots], dtype=np.int64), price)
+        if worth is not None:
+            return int(worth[0])
     if ticks is None:
         symbol = contract.instrument.symbol
         raise MissingPrice(f"mark of {symbol}", "none, and it has expired", "the last price before it is settled")
@@ -317,13 +341,18 @@ def _resting(
         ]
         rows += [(*row, False) for row in case.ordered]
         for a, instrument, lots, ticks, reduce_only in rows:
-            contract = state.parties.instruments[instrument].contract
+            contract, rest = state.parties.instruments[instrument].contract, rest_of(state, instrument)
+            share, fixed = (1.0, 0.0) if rest is None else (rest.share, rest.fixed)
+            if share == 0.0:
+                # All of its price is fixed: there is nothing that such an order could still lose.
+                continue
+            limit = (contract.price(ticks) - fixed) / share
             found.append(
                 Order(
                     account=names[row_of[c, a]],
                     symbol=contract.instrument.symbol,
-                    quantity=contract.lots(lots),
-                    limit=contract.price(ticks),
+                    quantity=contract.lots(lots) * share,
+                    limit=limit if contract.signed else max(limit, contract.price(1)),
                     reduce_only=reduce_only,
                 )
             )

@@ -211,6 +211,8 @@ def _began(state: State, event: ExpiryBegan) -> None:
 def _sampled(state: State, event: IndexSampled) -> None:
     average = state.expiries.averages.setdefault((event.underlying, event.expiry), Average())
     average.count, average.total, average.part = average.count + 1, average.total + event.price, event.part
+    # What is left of what expires is another contract now.
+    state.terms_changes += 1
 
 
 # --- the price
@@ -265,6 +267,7 @@ def _price_set(state: State, event: SettlementPriceSet) -> None:
     key = (event.underlying, event.expiry)
     state.expiries.prices[key] = event.price
     state.expiries.averages.pop(key, None)
+    state.terms_changes += 1
     for number in instruments_of(state, key):
         state.touched.update(state.positions.account[state.positions.of_instrument(number)].tolist())
 

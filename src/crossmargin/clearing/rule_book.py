@@ -313,7 +313,8 @@ class RuleBookView:
             valuation = _valued(market, terms, priced)
             fx = valuation.fx[terms.asset] / terms.unit
             unit = valuation.unit_value[terms.instrument] * valuation.settle_fx[terms.instrument]
-            self._prices = _Prices(market=market, terms=terms, valuation=valuation, lot_value=unit * terms.lot, fx=fx)
+            lot_value = unit * terms.lot + terms.fixed * fx[terms.settle]
+            self._prices = _Prices(market=market, terms=terms, valuation=valuation, lot_value=lot_value, fx=fx)
         return self._prices
 
     # --- exact figures

@@ -72,6 +72,7 @@ def grid_table(rules: Rules, market: Market) -> Callable[[State], ScanTable]:
         of_instrument = [catalogue.number[listing.contract.instrument.symbol] for listing in state.parties.instruments]
         _, group = np.unique(blocks[of_instrument], return_inverse=True)
         money = np.array([_value(now, terms, k) for k in range(assets)]) * unit / terms.unit
+        lot_value[priced] += terms.fixed[priced] * money[terms.settle[priced]]
         kept = np.array(
             [
                 1.0 - rules.haircuts.tiers(terms.catalogue.assets[terms.asset[k]], now.currency).slices[-1][1]
