@@ -76,6 +76,8 @@ MAKER_FEE, TAKER_FEE = 20, 50
 """In millionths of the notional."""
 HOUR = 3_600
 """Seconds."""
+FUNDING_SAMPLE = 1_800
+"""Seconds from one look at the premium of a perpetual to the next."""
 NANOSECONDS = 1_000_000_000
 """In a second."""
 T = TypeVar("T")
@@ -189,7 +191,7 @@ class LiveDay:
     def _pass_time(self) -> None:
         """Let the clock do what is due: windows, expiry, funding. Every hour profit and interest become cash."""
         samples = []
-        for symbol in self._funded:
+        for symbol in self._funded if self.world.time % FUNDING_SAMPLE == 0 else ():
             prices = self.world.impact_prices(symbol)
             if prices is not None:
                 samples.append(SampleFunding(instrument=symbol, impact_bid=prices[0], impact_ask=prices[1]))

@@ -25,6 +25,8 @@ STRIKES = {EXPIRES: (62_000, 64_000, 66_000), NEXT_WEEK: (60_000, 68_000)}
 RATE = 0.04
 """Annual carry of dated contracts."""
 
+SIGNED_STAKE = 10.0
+"""A lot of what may trade below 0 puts as many times its first price at stake."""
 RANKS = 5
 """Quotes a side of every instrument."""
 
@@ -87,11 +89,14 @@ class Listed:
         return price / self.tick
 
     def notional(self, indices: Mapping[str, float]) -> float:
-        """Return what one lot moves with, in quoted money: the value of its underlying, or its usual one near 0."""
+        """Return what one lot puts at stake, in quoted money: the value of its underlying.
+
+        Where the price may be 0 or below that says nothing: it is what the underlying moves in a day, several times.
+        """
         size = float(self.instrument.contract_size) * float(self.instrument.lot_size or 0)
-        usual = next(of.start for of in UNDERLYINGS if of.symbol == self.instrument.underlying)
-        price = max(abs(indices[self.instrument.underlying]), 0.5 * usual)
-        return size if self.instrument.inverse else size * price
+        if self.instrument.price_domain == "any":
+            return size * next(SIGNED_STAKE * of.start for of in UNDERLYINGS if of.symbol == self.instrument.underlying)
+        return size if self.instrument.inverse else size * indices[self.instrument.underlying]
 
 
 def vol_of(option: Option, forward: float) -> float:
@@ -140,7 +145,7 @@ def listings() -> tuple[Listed, ...]:
         _listed("perpetual", "BTC-INVERSE", "BTC", "0.5", "1", _depth(14.0, 600.0), **inverse),
         _listed("future", "BTC-20NOV26", "BTC", "1", "0.01", _depth(8.0, 80.0), expiry=EXPIRES, **crypto),
         _listed("future", "ETH-27NOV26", "ETH", "0.1", "0.1", _depth(8.0, 120.0), expiry=NEXT_WEEK, **crypto),
-        _listed("future", "POWER-20NOV26", "POWER", "0.01", "1", _depth(4.0, 3_000.0), expiry=EXPIRES, **power),
+        _listed("future", "POWER-20NOV26", "POWER", "0.01", "1", _depth(4.0, 600.0), expiry=EXPIRES, **power),
         *(
             _option(expiry, strike, option_type)
             for expiry, strikes in STRIKES.items()
