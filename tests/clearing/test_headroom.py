@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossmargin.clearing import (
+    AddAsset,
     AdvanceClock,
     ClearedTrade,
     ClearTrades,
@@ -21,6 +22,7 @@ from crossmargin.clearing import (
     SetTier,
     SettleVariation,
     Transfer,
+    UpdateMarks,
     Withdraw,
 )
 from crossmargin.clearing.headroom import held, settled
@@ -173,3 +175,18 @@ def test_what_is_settled_is_never_more_than_is_there_or_than_is_owned():
     alice = desk.number("alice")
     assert held(desk.state, alice, USD) == 10_000_50
     assert settled(desk.state, alice, USD, desk.place("bank")) == 50
+
+
+def test_who_has_something_without_a_price_is_sent_nothing_and_joins_nobody():
+    desk = world("bob")
+    command = ask(desk, 1)
+    desk.do(command)
+    desk.do(OpenAccount(account="alice-2", owner="alice"))
+    desk.do(JoinPool(pool="p", account="alice-2"))
+    desk.do(AddAsset(asset="NEW", decimals=0, asset_class="crypto"))
+    desk.pay_in("alice", 1, asset="NEW")
+    desk.no(SendWithdrawal(reference=command.reference), Reason.POOL_WOULD_NOT_STAND)
+    desk.no(JoinPool(pool="p", account="alice"), Reason.POOL_WOULD_NOT_STAND)
+    desk.do(UpdateMarks(instruments={}, indices={"NEW": 10**8}))
+    desk.do(SendWithdrawal(reference=command.reference))
+    desk.do(JoinPool(pool="p", account="alice"))

@@ -8,6 +8,7 @@ from crossmargin.clearing import (
     ClearTrades,
     Delist,
     ListInstrument,
+    OpenAccount,
     Reason,
     ReleaseOrder,
     Restrict,
@@ -182,3 +183,18 @@ def test_what_expires_is_not_delisted_and_does_not_start_to_trade_when_it_has():
     desk.no(Delist(instrument="F", reason="-"), Reason.STAGE_DOES_NOT_ALLOW_IT)
     desk.later(2 * 86_400)
     desk.no(StartTrading(instrument="F"), Reason.STAGE_DOES_NOT_ALLOW_IT)
+
+
+def test_there_is_room_for_restrictions_and_limits_of_many():
+    desk = listed()
+    for k in range(40):
+        desk.do(OpenAccount(account=f"a{k}"))
+        desk.do(ListInstrument(terms=PERPETUAL | {"symbol": f"P{k}"}))
+    desk.do(SetLimits(instrument="P39", position=7, order=5))
+    desk.do(Restrict(mode="halted", reason="-", account="a39"))
+    desk.do(Restrict(mode="reduce_only", reason="-", instrument="P39"))
+    last = desk.state.parties.instrument_number["P39"]
+    assert desk.state.limits.of(desk.number("a38"), last) == (7, 5)
+    assert desk.state.limits.of(desk.number("a38"), 1) == (LOTS_MAX, LOTS_MAX)
+    assert desk.state.control.mode(desk.number("a39"), 1) == HALTED
+    assert desk.state.control.mode(desk.number("a38"), last) == REDUCE_ONLY

@@ -22,6 +22,7 @@ from crossmargin.clearing import (
 )
 from crossmargin.clearing.contracts import AMOUNT_MAX
 from crossmargin.clearing.ledger import EXTERNAL
+from crossmargin.clearing.ledger import transfer as ledger_transfer
 from tests.clearing_desk import BTC, USD, Desk, Headroom
 
 
@@ -237,3 +238,14 @@ def test_the_world_and_the_ledger_agree_whatever_comes_in_and_goes_out_in_any_or
     assert -desk.state.ledger.balance(EXTERNAL, USD) == world
     assert not any(desk.state.ledger.totals().values())
     assert desk.state.ledger.balance(EXTERNAL, BTC) == 0
+
+
+def test_no_transfer_and_no_reversal_brings_a_balance_near_its_bounds():
+    desk = Desk("alice")
+    desk.do(OpenAccount(account="alice-2", owner="alice"))
+    reference = desk.pay_in("alice", 100)
+    far = AMOUNT_MAX // 2 - 50
+    desk.state.ledger.post(ledger_transfer(EXTERNAL, desk.number("alice-2"), USD, far))
+    desk.no(transfer("alice", "alice-2", 60), Reason.AMOUNT_TOO_LARGE)
+    desk.state.ledger.post(ledger_transfer(desk.number("alice"), EXTERNAL, USD, far + 60))
+    desk.no(ReverseDeposit(reference=reference, reason="gone"), Reason.AMOUNT_TOO_LARGE)

@@ -249,3 +249,15 @@ def test_the_account_of_withdrawals_never_leaves_62_bits():
     desk.pay_in("alice", 10)
     desk.state.ledger.post(transfer(EXTERNAL, WITHDRAWALS, USD, AMOUNT_MAX // 2 - 5))
     desk.no(ask(5, "more"), Reason.AMOUNT_TOO_LARGE)
+
+
+def test_a_default_never_shortens_a_delay():
+    risk = Defaulting()
+    desk = Desk("bob", risk=risk)
+    desk.do(DelayWithdrawals(seconds=86_400, reason="a long night"))
+    until = desk.state.withdrawals.delayed_until
+    risk.gains["bob"] = -10
+    events = desk.do(Deposit(account="bob", asset="USD", amount=1, reference="one"))
+    assert desk.state.standings.of(desk.number("bob")) == BANKRUPT
+    assert not any(isinstance(event, WithdrawalsDelayed) for event in events)
+    assert desk.state.withdrawals.delayed_until == until
