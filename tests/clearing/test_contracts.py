@@ -49,8 +49,23 @@ def test_rounding_is_against_the_account(numerator, denominator):
         (linear(lot_size=0.001), 2, "1/20 minor units"),
         (linear(contract_size=10**20), 2, "62 bits"),
         (Spot(symbol="S", underlying="BTC", quote="USD", tick_size=1, lot_size=1), 2, "spot"),
+        (
+            Option(
+                symbol="O",
+                underlying="BTC",
+                quote="USD",
+                option_type="put",
+                strike=1,
+                expiry="2026-12-25T08:00:00Z",
+                exercise="american",
+                tick_size=1,
+                lot_size=1,
+            ),
+            2,
+            "american",
+        ),
     ],
-    ids=["no tick", "no lot", "too fine", "too large", "spot"],
+    ids=["no tick", "no lot", "too fine", "too large", "spot", "american"],
 )
 def test_terms_that_are_not_whole_units_are_refused(instrument, decimals, says):
     with pytest.raises(ValueError, match=says):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossmargin.clearing import Applied, Reason
+from crossmargin.clearing import Applied, Reason, UpdateMarks
 from crossmargin.clearing.ledger import BORROWED, LENDING, LENT, RESERVE
 from crossmargin.clearing.lending import (
     INDEX_UNIT,
@@ -21,7 +21,10 @@ from crossmargin.clearing.lending import (
     debts,
     rate,
 )
+from crossmargin.clearing.rule_book import RuleBookView
 from crossmargin.clearing.time import AdvanceClock
+from crossmargin.market import Market
+from crossmargin.rules import load
 from tests.clearing_desk import SECOND, USD, Desk, Headroom
 
 YEAR = 365 * 86_400
@@ -214,6 +217,20 @@ def test_borrowed_money_is_not_lent_on():
     desk = pool()
     desk.do(Lend(account="alice", asset="USD", amount=FUNDS))
     desk.do(Borrow(account="bob", asset="USD", amount=FUNDS // 2))
+    desk.no(Lend(account="bob", asset="USD", amount=FUNDS + 1), Reason.FUNDS_ARE_INSUFFICIENT)
+
+
+def test_a_loan_is_owed_in_full_and_what_was_lent_is_no_collateral():
+    view = RuleBookView(load("portfolio"), Market(time="2026-11-20T08:00:00Z", vol_annual={"USD": 0.01, "BTC": 0.6}))
+    desk = pool(risk=view)
+    desk.pay_in("bob", 10**8, asset="BTC")
+    desk.do(UpdateMarks(indices={"BTC": 60_000 * 10**8}))
+    before = {name: view.standing(desk.number(name)).net_value for name in NAMES}
+    desk.do(Lend(account="alice", asset="USD", amount=500_000_000))
+    desk.do(Borrow(account="bob", asset="USD", amount=100_000_000))
+    assert view.standing(desk.number("alice")).net_value == pytest.approx(before["alice"] - 5_000_000)
+    # What was borrowed and is still there offsets what is owed.
+    assert view.standing(desk.number("bob")).net_value == pytest.approx(before["bob"])
     desk.no(Lend(account="bob", asset="USD", amount=FUNDS + 1), Reason.FUNDS_ARE_INSUFFICIENT)
 
 

@@ -216,6 +216,32 @@ def test_amounts_beyond_all_bounds_are_refused_before_anything_is_paid():
     assert made.submit(SettleVariation()).reason is Reason.AMOUNT_TOO_LARGE
 
 
+@settings(max_examples=25)
+@given(
+    st.lists(st.tuples(st.permutations(NAMES), st.integers(1, 10**6), st.booleans()), min_size=1, max_size=60),
+    st.integers(3, 400_000),
+)
+def test_incident_16_many_small_steps_at_one_price_never_gain_a_unit(steps, ticks):
+    made = house()
+    lots = dict.fromkeys(NAMES, 0)
+    for (buyer, seller, _), amount, pause in steps:
+        trade(made, "I", buyer, seller, amount, ticks)
+        lots[buyer] += amount
+        lots[seller] -= amount
+        if pause:
+            settle(made, "I", ticks)
+    for name in NAMES[:2]:
+        # Back to nothing: what is left is closed against carol, which closes hers too.
+        if lots[name]:
+            sides = ("carol", name) if lots[name] > 0 else (name, "carol")
+            trade(made, "I", *sides, abs(lots[name]), ticks)
+    settle(made, "I", ticks)
+    gained = {name: cash(made, name, "BTC") - FUNDS for name in NAMES}
+    assert all(amount <= 0 for amount in gained.values())
+    # A trade takes at most a unit, of both sides together; a settlement's are given back.
+    assert 0 <= made.state.ledger.balance(ROUNDING, 1) == -sum(gained.values()) <= len(steps) + 2
+
+
 def test_settlement_replays_to_the_same_state():
     made = house()
     trade(made, "I", "alice", "bob", 777, 110_003)

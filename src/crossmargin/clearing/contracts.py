@@ -83,6 +83,8 @@ def contract_of(instrument: Instrument, settle: int, decimals: int) -> Contract:
         raise ValueError(f"{instrument.symbol}: found no tick_size or lot_size; a cleared contract needs both")
     if instrument.kind == "spot":
         raise ValueError(f"{instrument.symbol}: found spot; allowed: future, perpetual, option (spot is a balance)")
+    if isinstance(instrument, Option) and instrument.exercise != "european":
+        raise ValueError(f"{instrument.symbol}: found exercise {instrument.exercise}; allowed: european")
     inverse = instrument.inverse and not isinstance(instrument, Option)
     size = Fraction(lot) * Fraction(instrument.contract_size) * 10**decimals
     scale = size / Fraction(tick) if inverse else size * Fraction(tick)
