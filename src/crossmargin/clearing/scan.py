@@ -18,7 +18,7 @@ import numpy as np
 from crossmargin.clearing.column_trades import Columns, Decided
 from crossmargin.clearing.contracts import LOTS_MAX, TICKS_MAX
 from crossmargin.clearing.fees import fee_of
-from crossmargin.clearing.ledger import FIRST_CLIENT
+from crossmargin.clearing.ledger import FIRST_CLIENT, LENT
 from crossmargin.clearing.orders import reduces_position
 from crossmargin.clearing.parties import EXPIRING, TRADING
 from crossmargin.clearing.positions import FUNDING_UNIT
@@ -27,6 +27,7 @@ from crossmargin.clearing.risk import BANKRUPT, CALL, HEALTHY, LIQUIDATION, WARN
 from crossmargin.clearing.scan_kernels import (
     EQUITY,
     HELD,
+    STEP,
     TOTAL,
     add_positions,
     add_worst,
@@ -40,8 +41,8 @@ from crossmargin.units import Array, BoolArray, FloatArray, IntArray
 if TYPE_CHECKING:
     from crossmargin.clearing.state import State
 
-STEP = 1.0 / 256.0
-"""Everything is a multiple of this, in minor units of the reporting currency."""
+LOSS_MAX = 2.0**40
+"""Loss of one lot, in minor units of the reporting currency."""
 _FEW = 64
 """Pools that are computed anew one by one; of more, all are."""
 
@@ -50,8 +51,8 @@ class ScanView:
     """A `Risk` view of the scan. Option value counts in equity. Collateral is what is final, wherever it is."""
 
     __slots__ = (
-        "_call", "_changes", "_expected", "_figures", "_holding", "_initial", "_row", "_rule", "_signed", "_state",
-        "_status", "_table", "_used", "_vector_of", "_vectors",
+        "_call", "_changes", "_expected", "_figures", "_holding", "_initial", "_losses", "_row", "_rule", "_signed",
+        "_state", "_status", "_table", "_used", "_vector_of", "_vectors",
     )  # fmt: skip
 
     def __init__(self, table: Callable[[State], ScanTable], *, initial: float = 1.25, call: float = 1.10) -> None:
@@ -79,6 +80,7 @@ class ScanView:
         state.untouched()
         self._changes = self._version()
         self._table = table = _rounded(self._rule(state))
+        self._losses = _steps(table)
         accounts = len(state.parties.accounts)
         room = len(state.ledger.cash)
         self._row: IntArray = np.arange(room)
@@ -93,14 +95,14 @@ class ScanView:
             [listing.contract.signed for listing in state.parties.instruments], dtype=np.bool_
         )
         self._used: IntArray = np.zeros(1, dtype=np.int64)
-        self._vectors: FloatArray = np.zeros((16, table.losses.shape[1]))
+        self._vectors: IntArray = np.zeros((16, table.losses.shape[1]), dtype=np.int64)
         self._status: Array = np.zeros(room, dtype=np.int8)
         for pool, status in state.standings.status.items():
             self._status[pool] = status
         held = state.positions
         slots = np.flatnonzero(held.account[: held.count] >= FIRST_CLIENT)
         self._room_for(slots)
-        self._add(slots, table.losses, np.nan_to_num(table.lot_value))
+        self._add(slots, self._losses, np.nan_to_num(table.lot_value))
         add_worst(self._row, self._vector_of, self._vectors, self._figures, np.ones(max(1, groups), np.bool_), 1.0)
         np.add.at(self._figures[:, EQUITY], self._row[:accounts], self._money(np.arange(accounts)))
 
@@ -113,11 +115,11 @@ class ScanView:
     def _make_room(self, more: int) -> None:
         needed = int(self._used[0]) + more
         if needed > len(self._vectors):
-            grown = np.zeros((max(needed, 2 * len(self._vectors)), self._vectors.shape[1]))
+            grown = np.zeros((max(needed, 2 * len(self._vectors)), self._vectors.shape[1]), dtype=np.int64)
             grown[: self._used[0]] = self._vectors[: self._used[0]]
             self._vectors = grown
 
-    def _add(self, slots: IntArray, losses: FloatArray, lot_value: FloatArray) -> None:
+    def _add(self, slots: IntArray, losses: IntArray, lot_value: FloatArray) -> None:
         held = self._watched().positions
         add_positions(
             slots, held.account, held.instrument, held.lots, self._row, self._table.group, self._vector_of,
@@ -131,8 +133,9 @@ class ScanView:
         place = np.full(len(self._row), -1, dtype=np.int64)
         place[accounts] = np.arange(len(accounts))
         amount = state.ledger.cash[accounts, :assets].copy()
-        for (a, asset, _, pending), elsewhere in state.ledger.elsewhere.items():
-            if not pending and place[a] >= 0:
+        for (a, asset, where, pending), elsewhere in state.ledger.elsewhere.items():
+            # What was lent is somebody else's collateral now.
+            if not pending and where != LENT and place[a] >= 0:
                 amount[place[a], asset] += elsewhere
         held = state.positions
         if len(accounts) > _FEW:
@@ -186,15 +189,15 @@ class ScanView:
         state = self._watched()
         for v in self._vector_of[account].tolist():
             if v >= 0:
-                self._vectors[v] = 0.0
+                self._vectors[v] = 0
         self._figures[account, [EQUITY, TOTAL]] = 0.0
         if account < FIRST_CLIENT:
             return
         slots = np.array(_slots_of(state, account), dtype=np.int64)
         self._room_for(slots)
-        self._add(slots, self._table.losses, np.nan_to_num(self._table.lot_value))
+        self._add(slots, self._losses, np.nan_to_num(self._table.lot_value))
         mine = [v for v in self._vector_of[account].tolist() if v >= 0]
-        self._figures[account, TOTAL] = sum(max(0.0, float(self._vectors[v].max())) for v in mine)
+        self._figures[account, TOTAL] = STEP * sum(max(0, int(self._vectors[v].max())) for v in mine)
         self._figures[account, EQUITY] += float(self._money(np.array([account]))[0])
 
     def _move(self, table: ScanTable) -> None:
@@ -207,7 +210,8 @@ class ScanView:
         ):
             self._rebuild()
             return
-        losses, lot_value = table.losses - old.losses, known - was
+        losses, lot_value = _steps(table) - self._losses, known - was
+        self._losses = _steps(table)
         moved = np.zeros(self._vector_of.shape[1], dtype=np.bool_)
         moved[table.group[losses.any(axis=1)]] = True
         add_worst(self._row, self._vector_of, self._vectors, self._figures, moved, -1.0)
@@ -240,12 +244,13 @@ class ScanView:
             (state.limits.position[: len(listings)] < LOTS_MAX).any()
             or (state.limits.order[: len(listings)] < LOTS_MAX).any()
         )
+        most = np.maximum(abs(self._losses).max(axis=1, initial=0), abs(held.funding_index[: len(listings)]))
         changes = np.full((1 << (4 * n - 1).bit_length() if limited else 1, 3), -1, dtype=np.int64)
         decide_all(
             FIRST_CLIENT, len(state.parties.accounts), self._row, state.parties.closed, tradable, self._signed,
             state.parties.terms, rates.reshape(-1, 2), state.limits.position, state.limits.order, LOTS_MAX, TICKS_MAX,
-            held.table, held.account, held.instrument, held.lots, held.cost, held.funding_entry, held.funding_index,
-            state.ledger.cash, self._figures, self._vector_of, self._vectors, self._used, table.group, table.losses,
+            held.table, held.account, held.instrument, held.lots, held.cost, held.funding_entry, most,
+            state.ledger.cash, self._figures, self._vector_of, self._vectors, self._used, table.group, self._losses,
             table.lot_value, table.money, self._initial, *columns, decided.outcome, decided.buyer_fee,
             decided.seller_fee, np.empty(n, np.int64), np.empty(n, np.int64), changes,
         )  # fmt: skip
@@ -299,7 +304,7 @@ class ScanView:
             return ceil(need)
         accounts = self._members(account)
         if reduces_position(state, account, instrument, lots):
-            losses = self._losses(accounts, [(instrument, lots)])
+            losses = self._losses_of(accounts, [(instrument, lots)])
             if _total(losses) <= total:
                 return 0
         found = self._measured(accounts, ordered=(instrument, lots, ticks))
@@ -360,7 +365,7 @@ class ScanView:
         count = len(state.parties.accounts)
         return tuple(np.flatnonzero(self._row[:count] == self._row[account]).tolist())
 
-    def _losses(self, accounts: Sequence[int], fills: Sequence[tuple[int, int]] = ()) -> FloatArray:
+    def _losses_of(self, accounts: Sequence[int], fills: Sequence[tuple[int, int]] = ()) -> FloatArray:
         """Return the loss of a pool in each group and scenario, (groups, S), with (instrument, lots) beside."""
         state, table = self._watched(), self._table
         losses = np.zeros((self._vector_of.shape[1], table.losses.shape[1]))
@@ -388,7 +393,7 @@ class ScanView:
                 contract = state.parties.instruments[instrument].contract
                 if not contract.option:
                     gain += max(0.0, lots * value[instrument] + spent * table.money[contract.settle])
-        losses = self._losses(accounts, fills)
+        losses = self._losses_of(accounts, fills)
         maintenance = _total(losses)
         orders = [(o.instrument, o.lots, o.ticks) for a in accounts for _, o in state.orders.of_account(a)
                   if not o.reduce_only and o.reserve]  # fmt: skip
@@ -449,11 +454,16 @@ def _total(losses: FloatArray) -> float:
     return float(np.maximum(losses.max(axis=1, initial=0.0), 0.0).sum())
 
 
+def _steps(table: ScanTable) -> IntArray:
+    """Return the losses of a rounded table in steps, (instruments, scenarios)."""
+    return np.rint(table.losses / STEP).astype(np.int64)
+
+
 def _rounded(table: ScanTable) -> ScanTable:
     """Return a table in whole steps: losses up, values down."""
     losses = np.ceil(table.losses / STEP) * STEP
-    if not np.isfinite(losses).all():
-        raise ValueError("scan: found a loss that is NaN or infinite; allowed: finite losses of every instrument")
+    if not (abs(losses) < LOSS_MAX).all():
+        raise ValueError(f"scan: found a loss of {abs(losses).max()} minor units a lot; allowed: below {LOSS_MAX:g}")
     return ScanTable(
         losses=losses, group=table.group, lot_value=np.floor(table.lot_value / STEP) * STEP, money=table.money,
         counted=table.counted,

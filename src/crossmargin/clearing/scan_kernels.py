@@ -1,11 +1,13 @@
 """Kernels of the scan: losses of every pool in every scenario, kept as trades come and marks move.
 
 Shapes: A accounts, K instruments, S scenarios, V vectors (a pool's group each), n trades. A pool is at the row of its
-first account. Amounts are float64 in minor units of the reporting currency, all of them multiples of one power of two:
-sums are exact, whatever their order. A loss is positive.
+first account. Losses are int64 in steps of 1/256 minor unit of the reporting currency, positive; `figures` are float64
+in minor units, whole steps all of them. Sums are exact, whatever their order.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -16,6 +18,8 @@ from crossmargin.clearing.ledger import FEES
 from crossmargin.clearing.positions import find
 from crossmargin.units import Array, BoolArray, FloatArray, IntArray
 
+STEP = 1.0 / 256.0
+"""In minor units of the reporting currency."""
 EQUITY, TOTAL, HELD = range(3)
 """Columns of `figures`, (A, 4): what requirements are held against, the sum of worst losses, what orders hold."""
 
@@ -29,29 +33,35 @@ _AHEAD = 64
 """Trades whose memory is asked for together, before the first of them is decided."""
 
 
-@njit
-def worst(vectors: FloatArray, v: int) -> float:
-    """Return the worst loss of a vector, 0 or more."""
-    found = 0.0
+_uncounted: Any = njit(_nrt=False, forceinline=True)
+"""Compiles what makes no arrays: counting references to those it is given costs more than all it does."""
+
+
+@_uncounted
+def worst(vectors: IntArray, v: int) -> int:
+    """Return the worst loss of a vector in steps, 0 or more."""
+    found = 0
     for s in range(vectors.shape[1]):
         found = max(found, vectors[v, s])
     return found
 
 
-@njit
-def worst_with(vectors: FloatArray, v: int, losses: FloatArray, i: int, lots: float) -> float:
-    """Return the worst loss of a vector (-1: of none) after `lots` of an instrument, 0 or more."""
-    found = 0.0
+@_uncounted
+def worst_twice(vectors: IntArray, v: int, losses: IntArray, i: int, lots: int) -> tuple[int, int]:
+    """Return the worst loss of a vector (-1: of none) in steps, before and after `lots` of an instrument, 0 or more."""
+    before, after = 0, 0
     if v < 0:
         for s in range(losses.shape[1]):
-            found = max(found, lots * losses[i, s])
+            after = max(after, lots * losses[i, s])
     else:
         for s in range(losses.shape[1]):
-            found = max(found, vectors[v, s] + lots * losses[i, s])
-    return found
+            loss = vectors[v, s]
+            before = max(before, loss)
+            after = max(after, loss + lots * losses[i, s])
+    return before, after
 
 
-@njit
+@_uncounted
 def fee(rows: IntArray, i: int, lots: int, ticks: int, rate: int) -> int:
     """Return the fee of a trade, see `fees.fee_of`; nothing overflows where the notional is below 2^47."""
     if rows[i, KIND] == INVERSE:
@@ -63,23 +73,24 @@ def fee(rows: IntArray, i: int, lots: int, ticks: int, rate: int) -> int:
     return whole * rate - (-(rest * rate) // FEE_SCALE)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def decide_all(
     first_client: int, accounts: int, row_of: IntArray, closed: BoolArray, tradable: BoolArray, signed: BoolArray,
     rows: IntArray, rates: IntArray, position_limit: IntArray, order_limit: IntArray, lots_max: int, ticks_max: int,
     table: IntArray, account_of: IntArray, instrument_of: IntArray, held: IntArray, cost: IntArray,
-    funding_entry: IntArray, funding_index: IntArray, cash: IntArray, figures: FloatArray, vector_of: Array,
-    vectors: FloatArray, used: IntArray, group: IntArray, losses: FloatArray, lot_value: FloatArray,
+    funding_entry: IntArray, most: FloatArray, cash: IntArray, figures: FloatArray, vector_of: Array,
+    vectors: IntArray, used: IntArray, group: IntArray, losses: IntArray, lot_value: FloatArray,
     money: FloatArray, initial: float, instrument: IntArray, buyer: IntArray, seller: IntArray,
     lots: IntArray, ticks: IntArray, buyer_took: IntArray, outcome: Array, buyer_fee: IntArray, seller_fee: IntArray,
     bought: IntArray, sold: IntArray, changes: IntArray,
 ) -> float:  # fmt: skip
     """Decide trades one after another and keep the scan of those accepted; the state is only looked at.
 
-    rates: (K, 2) maker's and taker's fee in millionths. position_limit, order_limit: (K,) lots. lot_value: (K,) NaN
-    where there is no mark. money: (assets,) value of a minor unit that is paid or received. vectors has room for two
-    more a trade; used: (1,) vectors in use. outcome, fees and bought, sold (slots): (n,) written. changes: (4 m, 3)
-    room, m a power of two not below n, all -1: what earlier trades of the batch did to limited positions.
+    rates: (K, 2) maker's and taker's fee in millionths. position_limit, order_limit: (K,) lots. most: (K,) the largest
+    number that lots are multiplied with beside their price. lot_value: (K,) NaN where there is no mark. money:
+    (assets,) value of a minor unit that is paid or received. vectors has room for two more a trade; used: (1,) vectors
+    in use. outcome, fees and bought, sold (slots): (n,) written. changes: (4 m, 3) room, m a power of two not below n,
+    all -1: what earlier trades of the batch did to limited positions.
     A side is refused where its pool's initial margin would be above its equity, and it would be worse off than it is.
     Returns what was read ahead, which means nothing.
     """
@@ -98,7 +109,7 @@ def decide_all(
         numerator, kind, asset = rows[i, NUMERATOR], rows[i, KIND], rows[i, SETTLE]
         size = float(q) * float(numerator) * (1.0 if kind == INVERSE else abs(float(p)))
         below = float(rows[i, DENOMINATOR]) * float(p) if kind == INVERSE else 1.0
-        if size >= 2.0**47 or below >= 2.0**62 or float(q) * abs(float(funding_index[i])) >= 2.0**47:
+        if size >= 2.0**47 or below >= 2.0**62 or float(q) * most[i] >= 2.0**47:
             outcome[k] = _LARGE
             continue
         of_buyer, of_seller = bought[k], sold[k]
@@ -126,11 +137,11 @@ def decide_all(
             paid = -float(q * numerator) / (float(rows[i, DENOMINATOR]) * float(p))
         else:
             paid = float(q * p * numerator)
-        gain = float(q) * lot_value[i] - np.floor(paid * money[asset] * 256.0) / 256.0
+        gain = float(q) * lot_value[i] - np.floor(paid * money[asset] / STEP) * STEP
         x, y, g = row_of[b], row_of[s], group[i]
         v, w = vector_of[x, g], vector_of[y, g]
-        change_b = gain - np.ceil(float(fee_b) * money[asset] * 256.0) / 256.0
-        change_s = -gain - np.ceil(float(fee_s) * money[asset] * 256.0) / 256.0
+        change_b = gain - np.ceil(float(fee_b) * money[asset] / STEP) * STEP
+        change_s = -gain - np.ceil(float(fee_s) * money[asset] / STEP) * STEP
         if x == y:
             # Within one pool nothing moves but money.
             if not _allowed(figures, x, figures[x, TOTAL], change_b + change_s, initial):
@@ -138,17 +149,17 @@ def decide_all(
                 continue
             figures[x, EQUITY] += change_b + change_s
         else:
-            before_b = worst(vectors, v) if v >= 0 else 0.0
-            after_b = figures[x, TOTAL] - before_b + worst_with(vectors, v, losses, i, float(q))
-            before_s = worst(vectors, w) if w >= 0 else 0.0
-            after_s = figures[y, TOTAL] - before_s + worst_with(vectors, w, losses, i, -float(q))
+            before, after = worst_twice(vectors, v, losses, i, q)
+            after_b = figures[x, TOTAL] + (after - before) * STEP
+            before, after = worst_twice(vectors, w, losses, i, -q)
+            after_s = figures[y, TOTAL] + (after - before) * STEP
             if not (
                 _allowed(figures, x, after_b, change_b, initial) and _allowed(figures, y, after_s, change_s, initial)
             ):
                 outcome[k] = _MARGIN
                 continue
-            _take(figures, vector_of, vectors, used, x, g, v, losses, i, float(q), after_b, change_b)
-            _take(figures, vector_of, vectors, used, y, g, w, losses, i, -float(q), after_s, change_s)
+            _take(figures, vector_of, vectors, used, x, g, v, losses, i, q, after_b, change_b)
+            _take(figures, vector_of, vectors, used, y, g, w, losses, i, -q, after_s, change_s)
         if limited:
             changes[_place(changes, b, i), 2] += q
             changes[_place(changes, s, i), 2] -= q
@@ -157,7 +168,7 @@ def decide_all(
     return read
 
 
-@njit
+@_uncounted
 def _wrong(
     first_client: int, accounts: int, closed: BoolArray, tradable: BoolArray, signed: BoolArray, i: int, b: int, s: int,
     q: int, p: int, lots_max: int, ticks_max: int,
@@ -183,10 +194,10 @@ def _wrong(
     return _ACCEPTED if (-ticks_max if signed[i] else 1) <= p <= ticks_max else _PRICE
 
 
-@njit
+@_uncounted
 def _read_ahead(
     low: int, high: int, row_of: IntArray, group: IntArray, instrument: IntArray, buyer: IntArray, seller: IntArray,
-    figures: FloatArray, vector_of: Array, vectors: FloatArray, cash: IntArray, table: IntArray, account_of: IntArray,
+    figures: FloatArray, vector_of: Array, vectors: IntArray, cash: IntArray, table: IntArray, account_of: IntArray,
     instrument_of: IntArray, held: IntArray, cost: IntArray, funding_entry: IntArray, bought: IntArray, sold: IntArray,
 ) -> float:  # fmt: skip
     """Read what trades will need: no trade's reads wait for another's, so that memory serves them together."""
@@ -211,12 +222,12 @@ def _read_ahead(
     return read
 
 
-@njit
+@_uncounted
 def _full(slot: int, held: IntArray, cost: IntArray, funding_entry: IntArray) -> bool:
     return slot >= 0 and max(abs(held[slot]), abs(cost[slot]), abs(funding_entry[slot])) >= 2**61
 
 
-@njit
+@_uncounted
 def _place(changes: IntArray, account: int, instrument: int) -> int:
     """Return the place of (account, instrument) in the batch's table of changes, taking a free one where it is new."""
     mask = len(changes) - 1
@@ -229,7 +240,7 @@ def _place(changes: IntArray, account: int, instrument: int) -> int:
     return place
 
 
-@njit
+@_uncounted
 def _beyond(
     changes: IntArray, held: IntArray, slot: int, account: int, instrument: int, lots: int, position: int, order: int
 ) -> int:
@@ -242,7 +253,7 @@ def _beyond(
     return _POSITION_LIMIT if abs(have + lots) > position else _ACCEPTED
 
 
-@njit
+@_uncounted
 def _allowed(figures: FloatArray, x: int, total: float, change: float, initial: float) -> bool:
     """Return whether a pool may come to have `total`, its equity changed by `change`."""
     before = figures[x, EQUITY] - initial * figures[x, TOTAL]
@@ -250,17 +261,17 @@ def _allowed(figures: FloatArray, x: int, total: float, change: float, initial: 
     return after - figures[x, HELD] >= 0.0 or after >= before
 
 
-@njit
+@_uncounted
 def _take(
-    figures: FloatArray, vector_of: Array, vectors: FloatArray, used: IntArray, x: int, g: int, v: int,
-    losses: FloatArray, i: int, lots: float, total: float, change: float,
+    figures: FloatArray, vector_of: Array, vectors: IntArray, used: IntArray, x: int, g: int, v: int,
+    losses: IntArray, i: int, lots: int, total: float, change: float,
 ) -> None:  # fmt: skip
     if v < 0:
         v = used[0]
         used[0] += 1
         vector_of[x, g] = v
         for s in range(losses.shape[1]):
-            vectors[v, s] = 0.0
+            vectors[v, s] = 0
     for s in range(losses.shape[1]):
         vectors[v, s] += lots * losses[i, s]
     figures[x, TOTAL] = total
@@ -283,7 +294,7 @@ def new_vectors(
 @njit(cache=True, nogil=True)
 def add_positions(
     slots: IntArray, account_of: IntArray, instrument_of: IntArray, held: IntArray, row_of: IntArray, group: IntArray,
-    vector_of: Array, vectors: FloatArray, figures: FloatArray, losses: FloatArray, lot_value: FloatArray,
+    vector_of: Array, vectors: IntArray, figures: FloatArray, losses: IntArray, lot_value: FloatArray,
 ) -> None:  # fmt: skip
     """Add what positions lose and are worth to vectors and equity: all of it, or by how much that has changed.
 
@@ -293,14 +304,14 @@ def add_positions(
     for i in range(len(group)):
         moved[i] = lot_value[i] != 0.0
         for s in range(losses.shape[1]):
-            moved[i] = moved[i] or losses[i, s] != 0.0
+            moved[i] = moved[i] or losses[i, s] != 0
     for k in range(len(slots)):
         i = instrument_of[slots[k]]
-        lots = float(held[slots[k]])
-        if not moved[i] or lots == 0.0:
+        lots = held[slots[k]]
+        if not moved[i] or lots == 0:
             continue
         x = row_of[account_of[slots[k]]]
-        figures[x, EQUITY] += lots * lot_value[i]
+        figures[x, EQUITY] += float(lots) * lot_value[i]
         v = vector_of[x, group[i]]
         for s in range(losses.shape[1]):
             vectors[v, s] += lots * losses[i, s]
@@ -308,7 +319,7 @@ def add_positions(
 
 @njit(cache=True, nogil=True)
 def add_worst(
-    row_of: IntArray, vector_of: Array, vectors: FloatArray, figures: FloatArray, moved: BoolArray, sign: float
+    row_of: IntArray, vector_of: Array, vectors: IntArray, figures: FloatArray, moved: BoolArray, sign: float
 ) -> None:
     """Add the worst losses of the groups `moved` to the totals of all pools (sign 1), or take them off (-1)."""
     for x in range(len(row_of)):
@@ -316,7 +327,7 @@ def add_worst(
             continue
         for g in range(vector_of.shape[1]):
             if moved[g] and vector_of[x, g] >= 0:
-                figures[x, TOTAL] += sign * worst(vectors, vector_of[x, g])
+                figures[x, TOTAL] += sign * worst(vectors, vector_of[x, g]) * STEP
 
 
 @njit(cache=True, nogil=True)
