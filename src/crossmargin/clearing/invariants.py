@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from crossmargin.clearing.contracts import AMOUNT_MAX, LOTS_MAX
-from crossmargin.clearing.ledger import INSURANCE
+from crossmargin.clearing.ledger import DEFAULT_FUND, HERE, INSURANCE, LENDING, LENT, WITHDRAWALS
 from crossmargin.clearing.money import PENDING
-from crossmargin.clearing.parties import SETTLED
+from crossmargin.clearing.parties import ACCOUNT_KINDS, SETTLED
+from crossmargin.clearing.withdrawals import REQUESTED, SENT
 
 if TYPE_CHECKING:
     from crossmargin.clearing.state import State
@@ -137,13 +138,67 @@ def _reserved(state: State) -> Iterator[str]:
         yield f"orders rest with {dict(resting)} lots, {state.orders.resting} are counted"
 
 
+def _set_aside(state: State) -> Iterator[str]:
+    """I4: what is set aside for withdrawals is what was asked for and is not gone or back."""
+    expected: dict[tuple[int, int], int] = defaultdict(int)
+    for _, asset, amount, location, stage, _ in state.withdrawals.by_reference.values():
+        if stage in (REQUESTED, SENT):
+            expected[asset, location] += amount
+    found = {(k, place): amount for _, k, amount, place, _ in state.ledger.of_account(WITHDRAWALS)}
+    if expected != found:
+        yield f"withdrawals under way are {dict(expected)}, {found} is set aside"
+
+
+def _contributed(state: State) -> Iterator[str]:
+    """I4: the default fund is what members have put up."""
+    shares: dict[int, int] = defaultdict(int)
+    for (_, asset), amount in state.members.contributions.items():
+        shares[asset] += amount
+    found = {asset: amount for _, asset, amount, _, _ in state.ledger.of_account(DEFAULT_FUND)}
+    if shares != found:
+        yield f"members have put up {dict(shares)}, the default fund has {found}"
+
+
+def _segregated(state: State) -> Iterator[str]:
+    """I16: only accounts of one kind and one member share a pool, an omnibus account shares none."""
+    for number, pool in enumerate(state.pools.shared):
+        terms = [state.parties.accounts[account] for account in pool.accounts]
+        if any(other.pool != number or other.closed for other in terms):
+            yield f"pool {pool.name} has an account that is closed or elsewhere"
+        if any((other.kind, other.member) != (terms[0].kind, terms[0].member) for other in terms):
+            yield f"pool {pool.name} has accounts of several kinds or members"
+        if len(terms) > 1 and ACCOUNT_KINDS[terms[0].kind].startswith("omnibus"):
+            yield f"pool {pool.name} has an omnibus account and others"
+        if not pool.agreement and any(other.owner != terms[0].owner for other in terms):
+            yield f"pool {pool.name} has several owners who have agreed to nothing"
+
+
+def _lent(state: State) -> Iterator[str]:
+    """I4: claims on lending pools are at least 0, debts at most, and nothing was lent that was not there."""
+    for (account, asset, place, _), amount in state.ledger.elsewhere.items():
+        if account == LENDING or place >= HERE:
+            continue
+        if (amount > 0) != (place == LENT):
+            yield f"{state.parties.accounts[account].name} has {amount} at {'lent' if place == LENT else 'borrowed'}"
+        kept = state.lending.claims if place == LENT else state.lending.debts
+        if (asset, account) not in kept:
+            yield f"{state.parties.accounts[account].name} has {amount} on which no interest is reckoned"
+    for asset in state.lending.pools:
+        if state.ledger.balance(LENDING, asset) < 0:
+            yield f"{state.ledger.balance(LENDING, asset)} {state.parties.assets[asset].symbol} are left to be lent"
+
+
 INVARIANTS: dict[str, Callable[[State], Iterator[str]]] = {
     "I1 conservation": _conserved,
     "I3 zero net": _zero_net,
     "I4 derived is folded": _derived,
     "I4 pending is deposits": _pending,
     "I13 reservations": _reserved,
+    "I4 set aside is asked for": _set_aside,
+    "I4 the default fund is put up": _contributed,
+    "I4 lent is there": _lent,
     "I14 insurance": _insured,
+    "I16 segregation": _segregated,
     "P27 settled is gone": _settled,
     "closed is empty": _closed,
     "bounds": _bounded,
