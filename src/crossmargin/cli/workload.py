@@ -38,6 +38,7 @@ def steps() -> Iterator[tuple[str, Callable[[], object]]]:
     yield "historical scenarios", _historical
     yield "implied vols", _vols
     yield "books of many accounts", _live_books
+    yield "clearing house", _house
 
 
 def _demo(rules: str) -> object:
@@ -201,3 +202,49 @@ def _live_books() -> None:
         # So many accounts that the layout is written anew.
         book.add_accounts(np.ones(200))
         book.apply(np.arange(202), np.zeros(202, np.int64), np.ones(202))
+
+
+def _house() -> None:
+    """Clear trades one by one and in columns, move the marks, and open the house again from a snapshot."""
+    from itertools import count
+
+    import numpy as np
+
+    from crossmargin import clearing
+    from crossmargin.market import Market
+    from crossmargin.rules import load
+    from crossmargin.storage import open_journal
+
+    terms = {"type": "perpetual", "underlying": "BTC", "quote": "USD", "tick_size": "0.5", "lot_size": "0.1"}
+    inverse = {"settle": "BTC", "inverse": "true", "contract_size": "10", "lot_size": "1"}
+    journal, times = open_journal("memory:"), count(1)
+
+    def opened() -> clearing.House:
+        view = clearing.ScanView(clearing.grid_table(load("grid"), Market(time=_TIME)))
+        return clearing.House(journal, lambda: next(times), risk=view)
+
+    house = opened()
+    house.submit(clearing.OpenHouse(currency="USD", assets={"USD": (2, "fx"), "BTC": (8, "crypto")}))
+    house.submit(clearing.ListInstrument(terms=terms | {"symbol": "LINEAR"}))
+    house.submit(clearing.ListInstrument(terms=terms | inverse | {"symbol": "INVERSE"}))
+    for name in ("buyer", "seller"):
+        house.submit(clearing.OpenAccount(account=name))
+        house.submit(clearing.Deposit(account=name, asset="USD", amount=10**9, reference=name))
+    for price in (100, 101):
+        marks = dict.fromkeys(("LINEAR", "INVERSE"), 2 * price)
+        house.submit(clearing.UpdateMarks(instruments=marks, indices={"BTC": price * 10**8}))
+        house.submit(
+            clearing.ClearTrades(
+                trades=[
+                    clearing.ClearedTrade(symbol=k, buyer="buyer", seller="seller", lots=7, ticks=201) for k in marks
+                ]
+            )
+        )
+        number = house.state.parties.account_number
+        columns = ((0, 1), (number["buyer"],) * 2, (number["seller"],) * 2, (3, 3), (2 * price,) * 2, (1, 0))
+        names = ("instrument", "buyer", "seller", "lots", "ticks", "buyer_took")
+        data = (np.array(column, dtype="<i8").tobytes() for column in columns)
+        house.submit(clearing.ClearColumns(**dict(zip(names, data, strict=True))))
+    house.snapshot()
+    again = opened()
+    assert again.state.hash() == house.state.hash()
