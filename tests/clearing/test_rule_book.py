@@ -233,6 +233,17 @@ def test_a_house_opened_again_says_the_same():
         assert standing(again, name) == standing(made, name)
 
 
+def test_what_is_held_for_an_order_does_not_depend_on_how_long_ago_its_pool_was_evaluated():
+    made = house()
+    # A hedge that the bound takes for two risks: it says that she is healthy, and nothing of room for the order.
+    trade(made, ("BTC-PERP", "alice", "maker", 5, 120_000), ("BTC-CALL", "maker", "alice", 2, 10_000))
+    alice = number(made, "alice")
+    long_ago = made.state.risk.order_reserve(made.state, alice, 0, -3, 120_000)
+    fresh = RuleBookView(load("grid"), MARKET)
+    fresh.watch(made.state)
+    assert fresh.order_reserve(made.state, alice, 0, -3, 120_000) == long_ago > 0
+
+
 actions = st.lists(
     st.one_of(
         st.tuples(st.just("order"), st.sampled_from(NAMES), st.integers(0, 3), st.integers(-9, 9), st.integers(-3, 3)),

@@ -142,7 +142,11 @@ class RuleBookView:
             parts = self._parts(accounts, {instrument: lots})
             if balance >= parts * (initial + held + need):
                 return self._minor(need)
+        # As the bound would have it: what is held must not depend on how long ago the pool was evaluated.
         try:
+            found = self._with_orders(Case(accounts=accounts, ordered=((account, instrument, lots, ticks),)))
+            if found.initial <= found.margin_balance:
+                return self._minor(need)
             if reduces_position(state, account, instrument, lots):
                 before = self._exact(accounts[0]).standing
                 mark = Fill(instrument, lots, ticks, 0)
@@ -150,12 +154,9 @@ class RuleBookView:
                 better = -self._cost(instrument, lots, ticks, signed=True)
                 if after.margin_balance - better - after.initial >= before.margin_balance - before.initial:
                     return 0
-            found = self._with_orders(Case(accounts=accounts, ordered=((account, instrument, lots, ticks),)))
         except MissingPrice as error:
             return Rejected(Reason.MARK_IS_MISSING, str(error))
-        if found.initial > found.margin_balance:
-            return Rejected(Reason.MARGIN_IS_INSUFFICIENT, f"{found.initial:.2f} of {found.margin_balance:.2f}")
-        return self._minor(need)
+        return Rejected(Reason.MARGIN_IS_INSUFFICIENT, f"{found.initial:.2f} of {found.margin_balance:.2f}")
 
     def allows_fills(self, state: State, account: int, fills: Sequence[Fill]) -> Rejected | None:
         """Return None where an account may trade `fills` with nothing held for them, together; else why not."""
