@@ -60,6 +60,8 @@ def density(x):
 
 def normal(x):
     """N(x) = 1/2 + phi(x) (x + x**3 / 3 + x**5 / (3 * 5) + ...)."""
+    if abs(x) > 60:  # the tail, 1e-784, is less than any float; the series would need a million digits of exponent
+        return Decimal(x > 0)
     term = total = x
     odd = 1
     while abs(term) > Decimal(10) ** -(DIGITS + 20):
