@@ -90,8 +90,9 @@ class Workload:
     def opening(self) -> None:
         journal = SqliteJournal(self.path, vfs=self.disk.name)
         try:
-            assert journal._writing is not None
-            journal._writing.pragma("synchronous", self.synchronous)
+            if self.synchronous:
+                assert journal._writing is not None
+                journal._writing.pragma("synchronous", self.synchronous)
             self.epoch = journal.epoch
             for _ in range(self.rng.randint(5, 40)):
                 if self.seen.commits >= self.commits or self.full():
@@ -158,8 +159,11 @@ class Workload:
             journal.close()
 
 
-def enumerated(seed: int, *, most: int, commits: int = 60, synchronous: str = "FULL") -> Seen:
-    """Run the workload of a seed and return what its crash images were, `most` or a few more."""
+def enumerated(seed: int, *, most: int, commits: int = 60, synchronous: str = "") -> Seen:
+    """Run the workload of a seed and return what its crash images were, `most` or a few more.
+
+    synchronous: what the journal is made to use in place of its own setting.
+    """
     with tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None) as folder:
         return Workload(seed, Path(folder), commits, synchronous, most).run()
 

@@ -235,3 +235,10 @@ def test_a_damaged_journal_is_read_as_far_as_it_goes_and_not_written(path):
     with pytest.raises(JournalCorrupt):
         reader.find(b"key-1")
     reader.close()
+
+
+def test_commits_wait_for_the_disk(path):
+    journal = open_journal(path)
+    assert journal._writing.pragma("synchronous") == 2
+    assert journal._writing.pragma("journal_mode") == "wal"
+    journal.close()

@@ -6,12 +6,15 @@ import fcntl
 import hashlib
 import os
 import struct
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from crossmargin.clearing import JournalFailed
 from crossmargin.errors import InvalidFile
 
 _NOTE = struct.Struct(">QQ16s")
+_TRIES, _PAUSE_SECONDS = 20, 0.05
 _NETWORK = frozenset(["9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"])
 _MOUNTS = Path("/proc/self/mounts")
 
@@ -31,7 +34,7 @@ class Claim:
         handle = os.open(side_file(journal), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._handle = handle
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(handle)
             # The same again, with the number of this process for whoever is kept out.
             self.note(_noted(os.pread(handle, _NOTE.size, 0))[0])
         except BlockingIOError:
@@ -52,6 +55,17 @@ class Claim:
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
+
+
+def _lock(handle: int) -> None:
+    """Lock a file; BlockingIOError where another process has it and keeps it."""
+    # One that is ending, or a child that is only just starting, has it for a moment more.
+    for _ in range(_TRIES):
+        with suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(_PAUSE_SECONDS)
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def side_file(journal: Path) -> Path:
