@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossmargin.clearing import Deposit, Reason, UpdateMarks
-from crossmargin.clearing.conversion import ConvertCollateral, SetConversion
-from crossmargin.clearing.ledger import CONVERSION, FEES, Posting
+from crossmargin.clearing.conversion import ConvertCollateral, SetConversion, StockConversion
+from crossmargin.clearing.ledger import FEES
 from tests.clearing_desk import BTC, USD, Desk, Headroom
 
 UNIT = 10**8
@@ -24,14 +24,12 @@ class Margin(Headroom):
 
 
 def exchange(price=60_000 * UNIT, spread=1_000, risk=None, stock=10**12):
-    """A house that exchanges USD and BTC; its stock of both comes from bob."""
+    """A house that exchanges USD and BTC; it has a stock of both."""
     desk = Desk(*NAMES, risk=risk)
     desk.pay_in("alice", 10**10)
     desk.pay_in("alice", 10 * UNIT, asset="BTC")
-    for asset in (USD, BTC):
-        desk.pay_in("bob", stock, asset=("USD", "BTC")[asset])
-        bob = desk.number("bob")
-        desk.state.ledger.post([Posting(bob, asset, -stock), Posting(CONVERSION, asset, stock)])
+    for asset in ("USD", "BTC"):
+        desk.do(StockConversion(asset=asset, amount=stock, reason="opening stock"))
     desk.do(SetConversion(asset="USD"))
     desk.do(SetConversion(asset="BTC", spread=spread))
     desk.do(UpdateMarks(indices={"BTC": price}))
@@ -54,7 +52,7 @@ def test_a_coin_is_exchanged_at_the_index_less_the_spread():
 @settings(max_examples=50)
 @given(
     st.integers(1, 10**10),
-    st.integers(10**6, 10**14),
+    st.integers(10**8, 10**14),
     st.integers(0, 10_000),
     st.sampled_from([("BTC", "USD"), ("USD", "BTC")]),
 )
@@ -79,6 +77,9 @@ def test_nobody_gets_more_than_the_index_says_and_the_way_back_never_gains(amoun
 def test_the_house_never_gives_what_it_does_not_have():
     desk = exchange(stock=5_999_999)
     desk.no(convert(UNIT), Reason.CONVERSION_HAS_TOO_LITTLE)
+    desk.no(StockConversion(asset="USD", amount=-6_000_000, reason="too much"), Reason.CONVERSION_HAS_TOO_LITTLE)
+    desk.do(StockConversion(asset="USD", amount=-2_000_000, reason="elsewhere"))
+    desk.no(convert(UNIT * 7 // 10), Reason.CONVERSION_HAS_TOO_LITTLE)
     desk.do(convert(UNIT // 2))
 
 
@@ -127,6 +128,10 @@ def test_without_an_index_nothing_is_exchanged():
         (convert(1, take="BTC"), Reason.NOTHING_WOULD_CHANGE),
         (convert(10 * UNIT + 1), Reason.FUNDS_ARE_INSUFFICIENT),
         (SetConversion(asset="EUR"), Reason.UNKNOWN_ASSET),
+        (StockConversion(asset="EUR", amount=1, reason="r"), Reason.UNKNOWN_ASSET),
+        (StockConversion(asset="USD", amount=0, reason="r"), Reason.TERMS_ARE_INVALID),
+        (StockConversion(asset="USD", amount=1, reason=" "), Reason.TERMS_ARE_INVALID),
+        (StockConversion(asset="USD", amount=2**62, reason="r"), Reason.AMOUNT_TOO_LARGE),
         (SetConversion(asset="BTC", spread=500_000), Reason.TERMS_ARE_INVALID),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, Reason) else value.value,

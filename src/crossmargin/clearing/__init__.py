@@ -12,10 +12,11 @@ Commands name things as people do, events by number. What an account receives is
 rounding account in the same event. A no has a name (`Reason`); an exception is a fault, and the house stops.
 """
 
+from crossmargin.clearing.allocations import BlockTrade, GiveUp, Leg
 from crossmargin.clearing.auditing import Audit, audit, unconserved
 from crossmargin.clearing.column_trades import ClearColumns
 from crossmargin.clearing.control import Restrict
-from crossmargin.clearing.conversion import ConvertCollateral, SetConversion
+from crossmargin.clearing.conversion import ConvertCollateral, SetConversion, StockConversion
 from crossmargin.clearing.expiry import CorrectSettlement, Expire, SetAveraging, SetSettlementPrice
 from crossmargin.clearing.funding import PayFunding, SampleFunding, SetFunding
 from crossmargin.clearing.journal import (
@@ -75,6 +76,7 @@ __all__ = [
     "Applied",
     "ApproveParameters",
     "Audit",
+    "BlockTrade",
     "Borrow",
     "ChargeInterest",
     "CheckOrder",
@@ -97,6 +99,7 @@ __all__ = [
     "Fill",
     "FinalizeDeposit",
     "ForcedOrder",
+    "GiveUp",
     "HaltLocation",
     "House",
     "HouseHalted",
@@ -105,6 +108,7 @@ __all__ = [
     "JournalCorrupt",
     "JournalFailed",
     "LeavePool",
+    "Leg",
     "Lend",
     "ListInstrument",
     "MoveClient",
@@ -148,6 +152,7 @@ __all__ = [
     "StandingChanged",
     "StartTrading",
     "State",
+    "StockConversion",
     "TakeBack",
     "Trade",
     "TradesCleared",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from crossmargin.clearing.contracts import AMOUNT_MAX
 from crossmargin.clearing.flows import fresh_index
-from crossmargin.clearing.headroom import cannot_spend, fits
-from crossmargin.clearing.ledger import CONVERSION, FEES, HERE, transfer
+from crossmargin.clearing.headroom import cannot_spend, fits, paid_in
+from crossmargin.clearing.ledger import CONVERSION, EXTERNAL, FEES, HERE, transfer
 from crossmargin.clearing.machine import Command, Decision, Event, applies, decides
 from crossmargin.clearing.marks import INDEX_SCALE
 from crossmargin.clearing.parties import account_of, asset_of
@@ -72,6 +72,46 @@ def _was_set(state: State, event: ConversionSet) -> None:
         del state.conversion.spreads[event.asset]
     else:
         state.conversion.spreads[event.asset] = event.spread
+
+
+class StockConversion(Command, frozen=True):
+    """Bring the house's own money in for exchanges (amount > 0), or take some of it out (< 0)."""
+
+    asset: str
+    amount: int
+    reason: str
+
+
+class ConversionStocked(Event, frozen=True):
+    """There is more to exchange collateral against (amount > 0), or less."""
+
+    asset: int
+    amount: int
+    reason: str
+
+
+@decides(StockConversion)
+def _stock(state: State, command: StockConversion) -> Decision:
+    asset = asset_of(state, command.asset)
+    if isinstance(asset, Rejected):
+        return asset
+    if command.amount == 0 or not command.reason.strip():
+        found = f"amount {command.amount}, reason {command.reason!r}"
+        return Rejected(Reason.TERMS_ARE_INVALID, f"{command.asset}: found {found}; allowed: an amount, a reason")
+    there = state.ledger.balance(CONVERSION, asset)
+    if there + command.amount < 0:
+        return Rejected(Reason.CONVERSION_HAS_TOO_LITTLE, f"{there} {command.asset} are there")
+    # The world's side of the ledger holds the sum of everything: it is the first to run out of bits.
+    if command.amount + max(0, paid_in(state, asset)) >= AMOUNT_MAX // 2 or not fits(
+        state, EXTERNAL, asset, -command.amount, HERE
+    ):
+        return Rejected(Reason.AMOUNT_TOO_LARGE, str(command.amount))
+    return [ConversionStocked(asset=asset, amount=command.amount, reason=command.reason)]
+
+
+@applies(ConversionStocked)
+def _stocked(state: State, event: ConversionStocked) -> None:
+    state.ledger.post(transfer(EXTERNAL, CONVERSION, event.asset, event.amount))
 
 
 class ConvertCollateral(Command, frozen=True):
