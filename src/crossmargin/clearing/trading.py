@@ -107,9 +107,7 @@ class Batch:
                 return Rejected(Reason.ORDER_REDUCES_NOTHING, order)
             if reserve or self.reduces(account, fill):
                 return None
-        before = state.positions.of(account, fill.instrument)[0] + self.lots[account, fill.instrument]
-        reduces = self.reduces(account, fill)
-        refused = held_back(state, account, fill.instrument, before, fill.lots, reduces=reduces)
+        refused = self.held_back(account, fill)
         if refused is not None:
             return refused
         if state.risk is not None:
@@ -121,6 +119,25 @@ class Batch:
         free = state.ledger.balance(account, asset) + self.cash[account, asset] - held_now
         if needed > 0 and needed > free and not self.reduces(account, fill):
             return Rejected(Reason.FUNDS_ARE_INSUFFICIENT, f"{free} are free, {needed} are needed")
+        return None
+
+    def held_back(self, account: int, fill: Fill) -> Rejected | None:
+        """Return why restrictions, limits or its size forbid a fill, whatever covers it; None where nothing does."""
+        if self._too_large(account, fill):
+            return Rejected(Reason.AMOUNT_TOO_LARGE, f"{fill.lots} lots at {fill.ticks}")
+        before = self.state.positions.of(account, fill.instrument)[0] + self.lots[account, fill.instrument]
+        reduces = self.reduces(account, fill)
+        return held_back(self.state, account, fill.instrument, before, fill.lots, reduces=reduces)
+
+    def uncovered(self, account: int) -> Rejected | None:
+        """Return why an account may not have all fills it has taken, together and without orders; None if it may."""
+        state = self.state
+        if state.risk is not None:
+            return state.risk.allows_fills(state, account, self.fills[account])
+        for (a, asset), change in self.cash.items():
+            free = state.ledger.balance(account, asset) - state.orders.held(account, asset)
+            if a == account and change < 0 and free + change < 0:
+                return Rejected(Reason.FUNDS_ARE_INSUFFICIENT, f"{free} are free, {-change} are needed")
         return None
 
     def _too_large(self, account: int, fill: Fill) -> bool:
