@@ -101,6 +101,15 @@ def test_a_store_that_is_no_journal_is_refused(crossmargin, tmp_path):
     assert store.read_text().startswith("Dear Sir")
 
 
+def test_a_store_that_another_house_is_writing_is_refused(crossmargin, tmp_path):
+    journal = open_journal(tmp_path / "day")
+    ran = crossmargin("demo", "--live", "--store", tmp_path / "day", *SIZE)
+    journal.close()
+    assert ran.code == 1
+    assert "error:" in ran.err
+    assert "Traceback" not in ran.err
+
+
 # --- the day
 
 
