@@ -33,7 +33,7 @@ class PoolStanding:
     unrealized_gain: float
     """Sum over instruments of max(0, unrealized profit): it is not money yet."""
     status: int
-    """Number in STATUSES."""
+    """Number in STATUSES; as if it had no open orders."""
 
 
 class Fill(NamedTuple):

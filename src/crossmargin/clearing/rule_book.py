@@ -14,7 +14,7 @@ Every other rule book is asked each time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import ceil
 from typing import TYPE_CHECKING
@@ -117,7 +117,8 @@ class RuleBookView:
         accounts = self._accounts(account)
         if not any(state.orders.by_account.get(a) for a in accounts):
             return anchor.standing
-        return self._with_orders(Case(accounts=accounts))
+        # Orders that only rest do not change how a pool stands, whatever they ask of initial margin.
+        return replace(self._with_orders(Case(accounts=accounts)), status=anchor.standing.status)
 
     def stands_alone(self, state: State, accounts: Sequence[int]) -> bool:
         """Return whether accounts, margined as one pool with nobody else, meet their initial margin."""
