@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from tests.simulation.operations import Submit
 from tests.simulation.shrinking import shrunk
 from tests.simulation.trial import Broken, Trial, carried_out
+from tests.simulation.view import View
 from tests.simulation.workload import Workload
 
 
@@ -22,10 +23,10 @@ class Outcome:
     failure: Broken | None = None
 
 
-def run(seed, length):
-    """Run a seed for `length` operations."""
+def run(seed, length, view=None):
+    """Run a seed for `length` operations. view: makes the view of margin; None: the simulation's own, or none."""
     workload = Workload(seed)
-    trial = Trial(margined=workload.swarm.margined)
+    trial = Trial(margined=view is not None or workload.swarm.margined, view=view or View)
     outcome = Outcome(seed, reached=trial.reached, margined=trial.margined)
     try:
         for _ in range(length):

@@ -1,10 +1,12 @@
 """Commands: what accounts, venues and the clock ask of a simulated house; mostly sensible."""
 
+import struct
 from datetime import UTC, datetime, timedelta
 
 from crossmargin.clearing import (
     AdvanceClock,
     CheckOrder,
+    ClearColumns,
     ClearedTrade,
     ClearTrades,
     CorrectSettlement,
@@ -181,7 +183,30 @@ class TradingCommands:
         return ReleaseOrder(account=account, order=name)
 
     def _trades(self):
-        return ClearTrades(trades=[self._trade() for _ in range(self.chance.choice((1, 1, 2, 8)))])
+        return ClearTrades(trades=[self._trade() for _ in range(self.chance.choice((1, 1, 1, 2, 2, 8, 8, 0)))])
+
+    def _columns(self):
+        """Trades by number, a few of them by numbers that are nobody's."""
+        accounts, papers = len(self.books.accounts), len(self.books.papers)
+        symbols = list(self.books.papers)
+        rows = []
+        for _ in range(self.chance.choice((0, 1, 3, 8))):
+            instrument = self.chance.randint(0, papers)
+            ticks = self._price(symbols[instrument]) if instrument < papers else 1
+            pair = [self.chance.randint(min(8, accounts - 1), accounts) for _ in range(2)]
+            rows.append((instrument, *pair, self._lots(), ticks, self.chance.choice((0, 1, 1, 1))))
+        names = ("instrument", "buyer", "seller", "lots", "ticks", "buyer_took")
+        columns = {
+            name: struct.pack(f"<{len(rows)}q", *(row[place] for row in rows)) for place, name in enumerate(names)
+        }
+        if self.chance.random() < 0.05:
+            columns["lots"] += b"12345678"
+        return ClearColumns(**columns)
+
+    def _malformed(self):
+        """Return a command that is not what its class says; there is no way to write it down."""
+        amount = self.chance.choice((1.5, True, 2**64, -(2**64), "1", None))
+        return Deposit(account=self._account(), asset="USD", amount=amount, reference=f"r{self.count}")
 
     def _trade(self):
         symbol = self._symbol()
@@ -297,6 +322,8 @@ TRADING = {
     "order": ("orders", 10),
     "release": ("orders", 4),
     "trades": ("trades", 12),
+    "columns": ("columns", 8),
+    "malformed": ("odd names", 1),
     "marks": ("marks", 6),
     "variation": ("variation", 2),
     "set_funding": ("funding", 1),

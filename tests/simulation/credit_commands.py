@@ -8,6 +8,7 @@ from crossmargin.clearing import (
     Repay,
     SetConversion,
     SetLending,
+    StockConversion,
     TakeBack,
 )
 
@@ -61,6 +62,14 @@ class CreditCommands:
     def _set_conversion(self):
         return SetConversion(asset=self._asset(), spread=self.chance.choice((0, 100, 5_000, None, 500_000)))
 
+    def _stock_conversion(self):
+        amount = self.chance.choice((10**9, 10**9, 10**9, -(10**8), 10**6, 0))
+        return StockConversion(asset=self._asset(), amount=amount, reason=self.chance.choice(("stock", "stock", " ")))
+
+    def _stock(self):
+        amount = self.chance.choice((10**12, 10**14, -(10**10), 0))
+        return StockConversion(asset=self._asset(), amount=amount, reason="the house's own")
+
     def _convert(self):
         account, give = self._account(), self._asset()
         return ConvertCollateral(
@@ -80,6 +89,8 @@ CREDIT = {
     "repay": ("lending", 3),
     "charge": ("lending", 2),
     "set_conversion": ("conversion", 3),
+    "stock_conversion": ("conversion", 3),
+    "stock": ("conversion", 2),
     "convert": ("conversion", 6),
 }
 """What a command is made by: the feature it needs, and how often compared with the others."""

@@ -40,11 +40,12 @@ class Broken(Exception):
 
 
 class Trial:
-    def __init__(self, variant=PLAIN, margined=False, between_replays=BETWEEN_REPLAYS):
+    def __init__(self, variant=PLAIN, margined=False, view=View, between_replays=BETWEEN_REPLAYS):
         self.variant = variant
         self.between_replays = between_replays
         self.disk, self.clock = Disk(), Clock(START)
         self.margined = margined
+        self.view = view
         self.books = Books()
         self.books.margined = margined
         self.known = {}
@@ -117,7 +118,7 @@ class Trial:
     # --- how they are carried out
 
     def _house(self, journal):
-        return House(journal, self.clock, risk=View() if self.margined else None)
+        return House(journal, self.clock, risk=self.view() if self.margined else None)
 
     def _open(self):
         self.journal = SimulatedJournal(self.disk)
@@ -170,6 +171,11 @@ class Trial:
 
     def _answered(self, command, key, reply):
         name = type(command).__name__
+        if reply == Rejected(Reason.COMMAND_IS_MALFORMED, getattr(reply, "detail", "")):
+            if type(getattr(command, "amount", 0)) is int and abs(command.amount) < 2**63:
+                raise Broken("replies as foretold", f"{command}: {reply}")
+            self.reached[reply.reason.value] += 1
+            return
         if key and key in self.known:
             of, first = self.known[key]
             self.reached["request repeated"] += 1

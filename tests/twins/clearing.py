@@ -4,10 +4,12 @@
 for which it may be refused, or `UNSURE` where margin decides, and then `settle` is told what the house said.
 """
 
+import struct
 from collections import defaultdict
 from datetime import datetime
 from fractions import Fraction
 from math import ceil, floor
+from types import SimpleNamespace
 
 from tests.twins.clearing_credit import Credit
 from tests.twins.clearing_flows import PRICE, Flows
@@ -16,6 +18,7 @@ from tests.twins.clearing_money import HERE, HOUSE, LIMIT, SECOND, TIERS, Money,
 APPLIED = frozenset()
 KINDS = ("house", "client", "omnibus_net", "omnibus_gross")
 MOST = 2**40
+MARGIN = ("margin_is_insufficient", "mark_is_missing")
 UNTOLD = "refused, as all of its batch were; why is not told"
 
 
@@ -249,7 +252,7 @@ class Books(Money, Flows, Credit):
             return refused, None
         reserve, asset = 0 if reduces else max(0, needed), paper.settle
         if self.margined:
-            refused = self._word("margin_is_insufficient")
+            refused = self._word(*MARGIN)
             reserve, asset = (0 if refused else self.reply.events[0].reserve), self.currency
         elif reserve > max(0, self._free(c.account, asset)):
             refused = ["funds_are_insufficient"]
@@ -288,6 +291,30 @@ class Books(Money, Flows, Credit):
             if found.keys() != refused.keys() or any(found[place] not in refused[place] for place in found):
                 return [f"refused {found}, expected {refused}"], None
         return [], lambda: None
+
+    def _ClearColumns(self, c):  # noqa: N802
+        """The same trades, told by numbers: they are those of arrival."""
+        columns = [c.instrument, c.buyer, c.seller, c.lots, c.ticks, c.buyer_took]
+        if len({len(column) for column in columns}) > 1 or len(c.lots) % 8:
+            return ["columns_are_malformed"], None
+        rows = list(zip(*(struct.unpack(f"<{len(d) // 8}q", d) for d in columns), strict=True))
+        if any(row[5] not in (0, 1) for row in rows):
+            return ["columns_are_malformed"], None
+        papers, accounts = list(self.papers), list(self.accounts)
+        trades = [
+            SimpleNamespace(
+                symbol=papers[instrument] if 0 <= instrument < len(papers) else None,
+                buyer=accounts[buyer] if 0 <= buyer < len(accounts) else None,
+                seller=accounts[seller] if 0 <= seller < len(accounts) else None,
+                lots=lots,
+                ticks=ticks,
+                buyer_took=bool(took),
+                buy_order="",
+                sell_order="",
+            )
+            for instrument, buyer, seller, lots, ticks, took in rows
+        ]
+        return self._ClearTrades(SimpleNamespace(trades=trades))
 
     def _cleared(self):
         return next(event for event in self.reply.events if type(event).__name__ == "TradesCleared")
@@ -359,7 +386,7 @@ class Books(Money, Flows, Credit):
             return refused
         if self.margined:
             self.unsure += 1
-            return ["margin_is_insufficient"] if said in ("margin_is_insufficient", UNTOLD) else []
+            return list(MARGIN) if said in (*MARGIN, UNTOLD) else []
         if reduces:
             return []
         needed = (paper.worth(lots, trade.ticks) if paper.option else 0) + fee

@@ -202,6 +202,25 @@ class Credit:
             refused.append("nothing_would_change")
         return refused, lambda: self.spreads.__setitem__(c.asset, c.spread)
 
+    def _StockConversion(self, c):  # noqa: N802
+        refused = self._what(c.asset)
+        if c.amount == 0 or not c.reason.strip():
+            refused.append("terms_are_invalid")
+        if not refused and self.at("conversion", c.asset) + c.amount < 0:
+            refused.append("conversion_has_too_little")
+        if not refused and c.amount - self.total("external", c.asset) >= LIMIT // 2:
+            refused.append("amount_too_large")
+        return refused, lambda: self.move("external", "conversion", c.asset, c.amount)
+
+    def _StockConversion(self, c):  # noqa: N802
+        refused = self._what(c.asset)
+        if c.amount == 0 or not c.reason.strip():
+            refused.append("terms_are_invalid")
+        if not refused and self.at("conversion", c.asset) + c.amount < 0:
+            refused.append("conversion_has_too_little")
+        refused = refused or self._large(c.amount, self.at("external", c.asset))
+        return refused, lambda: self.move("external", "conversion", c.asset, c.amount)
+
     def _value(self, asset):
         if asset == self.currency:
             return Fraction(1)
