@@ -7,13 +7,13 @@ import tempfile
 import time
 from contextlib import ExitStack
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossmargin.clearing import HOUSE_ACCOUNTS, JournalCorrupt, JournalFailed, State, unconserved
 from crossmargin.cli.console import answers, note, notes, refuse, write_json
 from crossmargin.cli.listing import Listing
 from crossmargin.cli.live_day import GROUP, LiveDay
+from crossmargin.cli.records import address_of
 from crossmargin.storage import open_journal
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 SEED, ACCOUNTS, STEPS = 1, 2_000, 96
-JOURNAL = "journal.sqlite"
-"""Name of the journal where the store is a folder."""
 FAILED = 1
 
 
@@ -45,13 +43,6 @@ def live(*, seed: int | None, store: str | None, accounts: int | None, steps: in
             # Not a fault of ours and not of what was asked: the store is not what it must be.
             refuse(str(error))
             return FAILED
-
-
-def address_of(store: str) -> str:
-    """Return the address of the journal of a store: itself, or a file in it where it is a folder."""
-    if "://" not in store and Path(store).is_dir():
-        return str(Path(store) / JOURNAL)
-    return store
 
 
 def _through(day: LiveDay, as_json: bool) -> int:

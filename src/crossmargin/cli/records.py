@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from crossmargin.clearing import Journal
+
+FILE = "journal.sqlite"
+"""Name of the journal where the store is a folder."""
+
+
+def address_of(store: str) -> str:
+    """Return the address of the journal of a store: itself, or a file in it where it is a folder."""
+    return str(Path(store) / FILE) if "://" not in store and Path(store).is_dir() else store
 
 
 @contextmanager
@@ -19,7 +28,7 @@ def reading(store: str, what: str) -> Iterator[tuple[Journal, Callable[[int], ob
     from crossmargin.errors import InvalidFile
     from crossmargin.storage import open_journal
 
-    journal = open_journal(store, write=False)
+    journal = open_journal(address_of(store), write=False)
     try:
         last = journal.last()
         if last is None:
