@@ -26,7 +26,7 @@ EXACT = {"contracts.py", "deleveraging.py", "expiry.py", "funding.py", "prices.p
 """Files that divide fractions, which is exact."""
 SHOWN = {"contracts.py"}
 """Files that say a price or a quantity as a float, for whoever looks at margin."""
-LIVE = set()
+LIVE = {"group_commit.py"}
 """Files at the door, where threads and clocks of the process belong: they hand commands to the sequencer."""
 
 

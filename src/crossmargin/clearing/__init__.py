@@ -19,6 +19,7 @@ from crossmargin.clearing.control import Restrict
 from crossmargin.clearing.conversion import ConvertCollateral, SetConversion, StockConversion
 from crossmargin.clearing.expiry import CorrectSettlement, Expire, SetAveraging, SetSettlementPrice
 from crossmargin.clearing.funding import PayFunding, SampleFunding, SetFunding
+from crossmargin.clearing.group_commit import GroupCommit
 from crossmargin.clearing.journal import (
     GENESIS,
     KEY_LENGTH_MAX,
@@ -100,6 +101,7 @@ __all__ = [
     "FinalizeDeposit",
     "ForcedOrder",
     "GiveUp",
+    "GroupCommit",
     "HaltLocation",
     "House",
     "HouseHalted",

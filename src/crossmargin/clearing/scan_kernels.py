@@ -33,7 +33,8 @@ _AHEAD = 64
 """Trades whose memory is asked for together, before the first of them is decided."""
 
 
-_uncounted: Any = njit(_nrt=False, forceinline=True)
+_njit: Any = njit
+_uncounted: Any = _njit(_nrt=False, forceinline=True)
 """Compiles what makes no arrays: counting references to those it is given costs more than all it does."""
 
 
@@ -70,10 +71,11 @@ def fee(rows: IntArray, i: int, lots: int, ticks: int, rate: int) -> int:
     else:
         notional = abs(lots * ticks * rows[i, NUMERATOR])
     whole, rest = notional // FEE_SCALE, notional % FEE_SCALE
-    return whole * rate - (-(rest * rate) // FEE_SCALE)
+    charged: int = whole * rate - (-(rest * rate) // FEE_SCALE)
+    return charged
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@_njit(cache=True, nogil=True, _nrt=False)
 def decide_all(
     first_client: int, accounts: int, row_of: IntArray, closed: BoolArray, tradable: BoolArray, signed: BoolArray,
     rows: IntArray, rates: IntArray, position_limit: IntArray, order_limit: IntArray, lots_max: int, ticks_max: int,
@@ -232,12 +234,13 @@ def _place(changes: IntArray, account: int, instrument: int) -> int:
     """Return the place of (account, instrument) in the batch's table of changes, taking a free one where it is new."""
     mask = len(changes) - 1
     key = np.uint64(account) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(instrument)
-    place = np.int64((key >> np.uint64(20)) & np.uint64(mask))
+    place: Any = np.int64((key >> np.uint64(20)) & np.uint64(mask))
     while changes[place, 0] >= 0 and not (changes[place, 0] == account and changes[place, 1] == instrument):
         place = (place + 1) & mask
     if changes[place, 0] < 0:
         changes[place, 0], changes[place, 1], changes[place, 2] = account, instrument, 0
-    return place
+    found: int = place
+    return found
 
 
 @_uncounted
@@ -258,7 +261,8 @@ def _allowed(figures: FloatArray, x: int, total: float, change: float, initial: 
     """Return whether a pool may come to have `total`, its equity changed by `change`."""
     before = figures[x, EQUITY] - initial * figures[x, TOTAL]
     after = figures[x, EQUITY] + change - initial * total
-    return after - figures[x, HELD] >= 0.0 or after >= before
+    allowed: bool = after - figures[x, HELD] >= 0.0 or after >= before
+    return allowed
 
 
 @_uncounted
