@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError, Group
 from crossmargin import __version__
 from crossmargin.cli.console import WIDTH_OF_PROSE, answers, notes, refuse
 from crossmargin.cli.verbs import LONG_HELP
-from crossmargin.errors import InputError
+from crossmargin.errors import CrossmarginError
 
 REFUSED, OUR_FAULT, INTERRUPTED, NOBODY_READS = 2, 3, 130, 141
 
@@ -89,7 +89,7 @@ def run(given: Sequence[str]) -> int:
     except KeyboardInterrupt:
         notes().print("interrupted", style="yellow")
         return INTERRUPTED
-    except InputError as error:
+    except CrossmarginError as error:
         refuse(str(error))
         return REFUSED
     except CycloptsError as error:

@@ -24,6 +24,7 @@ def reading(store: str, what: str) -> Iterator[tuple[Journal, Callable[[int], ob
     """Yield a journal and what to call with the number of records read; InputError where there is no journal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from crossmargin.clearing import JournalCorrupt
     from crossmargin.cli.console import notes
     from crossmargin.errors import InvalidFile
     from crossmargin.storage import open_journal
@@ -33,9 +34,12 @@ def reading(store: str, what: str) -> Iterator[tuple[Journal, Callable[[int], ob
         last = journal.last()
         if last is None:
             raise InvalidFile(store, "a journal without records", "a journal that a house has written to")
+        console = notes()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=notes(), transient=True) as progress:
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task(what, total=last.sequence)
             yield journal, lambda done: progress.update(task, completed=done)
+    except JournalCorrupt as error:
+        raise InvalidFile(store, str(error), "a journal as it was written; `crossmargin audit` says more") from None
     finally:
         journal.close()

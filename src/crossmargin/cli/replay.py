@@ -99,7 +99,7 @@ def _document(state: State, chosen: str | None) -> dict[str, Any]:
             {
                 "asset": parties.assets[row.asset].symbol,
                 "amount": _decimal(row.amount, parties.assets[row.asset].decimals),
-                "location": row.location,
+                "location": _place(state, row.location),
                 "state": "pending" if row.pending else "final",
             }
             for row in state.ledger.of_account(number)
@@ -124,6 +124,17 @@ def _document(state: State, chosen: str | None) -> dict[str, Any]:
     return {"sequence": state.sequence, "time": _time(state.now), "state_hash": state.hash(), "accounts": accounts}
 
 
+def _where(balance: dict[str, str]) -> str:
+    return balance["state"] if balance["location"] == "here" else f"{balance['state']}, {balance['location']}"
+
+
+def _place(state: State, location: int) -> str:
+    """Return the name of a location; what a pool of lending has or is owed is at none."""
+    from crossmargin.clearing.ledger import BORROWED, LENT
+
+    return state.locations.places[location].name if location >= 0 else {LENT: "lent", BORROWED: "borrowed"}[location]
+
+
 def _decimal(amount: int, decimals: int) -> str:
     """Return minor units as a decimal text of the whole unit."""
     from decimal import Decimal
@@ -139,7 +150,7 @@ def _show(document: dict[str, Any], console: Any) -> None:
         (account["id"], *row)
         for account in document["accounts"]
         for row in (
-            *((b["asset"], b["amount"], "", b["state"]) for b in account["balances"]),
+            *((b["asset"], b["amount"], "", _where(b)) for b in account["balances"]),
             *((p["symbol"], p["quantity"], f"{p['cost']} {p['settle']}", "") for p in account["positions"]),
         )
     ]
