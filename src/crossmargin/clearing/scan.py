@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 LOSS_MAX = 2.0**40
 """Loss of one lot, in minor units of the reporting currency."""
+_NOBODY: IntArray = np.zeros(0, dtype=np.int64)
 _FEW = 64
 """Pools that are computed anew one by one; of more, all are."""
 
@@ -163,6 +164,9 @@ class ScanView:
     def _now(self) -> IntArray:
         """Take note of what has changed; return the pools whose figures may have, rising, or nearly so."""
         state = self._watched()
+        version, rows = self._version(), len(state.ledger.cash)
+        if not state.touched and not state.touched_columns and version == self._changes and rows == len(self._row):
+            return _NOBODY
         if self._expected == state.sequence and state.touched_columns:
             # Trades this view decided itself: it has them already.
             mine = np.concatenate(state.touched_columns)
@@ -171,7 +175,6 @@ class ScanView:
             mine = np.zeros(0, dtype=np.int64)
         touched = state.all_touched()
         state.untouched()
-        version, rows = self._version(), len(state.ledger.cash)
         shared = any(self._row[a] != a or state.parties.accounts[a].pool >= 0 for a in touched if a < len(self._row))
         if rows != len(self._row) or version[1:] != self._changes[1:] or len(touched) > _FEW or shared:
             self._rebuild()
@@ -297,9 +300,8 @@ class ScanView:
                 return 0
             return Rejected(Reason.MARK_IS_MISSING, state.parties.instruments[instrument].contract.instrument.symbol)
         need = self._initial * self._worst_alone(instrument, lots) + max(0.0, self._cost(instrument, lots, ticks))
-        x = int(self._row[account])
-        self._hold()
-        equity, total, held, _ = self._figures[x].tolist()
+        equity, total, _, _ = self._figures[self._row[account]].tolist()
+        held = sum(state.orders.held(a, state.currency) for a in self._members(account))
         if equity - self._initial * total - held >= need:
             return ceil(need)
         accounts = self._members(account)
@@ -352,6 +354,8 @@ class ScanView:
         """Return (pool, status) of each pool that does not stand as recorded, by number; `state` has just changed."""
         assert state is self._watched()
         accounts = self._now()
+        if not len(accounts):
+            return []
         found = np.empty(len(accounts), dtype=np.int64)
         count = statuses(accounts, self._row, self._figures, self._initial, self._call, self._status, found)
         return [(int(x), int(self._status[x])) for x in np.sort(found[:count])]
