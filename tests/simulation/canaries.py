@@ -126,7 +126,7 @@ def a_rejection_leaves_a_trace(patch):
 
     def decide(state, command):
         decision = right(state, command)
-        if isinstance(decision, Rejected) and decision.reason.value == "deposit_exists":
+        if isinstance(decision, Rejected) and decision.reason.value == "amount_not_positive":
             state.parties.accounts[-1].tier = 0
         return decision
 
