@@ -176,6 +176,15 @@ def test_an_officer_may_set_no_price_before_expiry_nor_beside_an_average_nor_twi
     assert silent.house.submit(command).reason is Reason.SETTLEMENT_PRICE_IS_KNOWN
 
 
+def test_a_window_that_nobody_looked_at_leaves_nothing_behind_once_its_price_is_paid():
+    market = Market()
+    market.expire_at(61_000 * UNIT)
+    market.house.submit(AdvanceClock())
+    assert not market.state.expiries.averages
+    command = SetAveraging(underlying="BTC", window_seconds=60, samples=2, quorum=2)
+    assert isinstance(market.house.submit(command), Applied)
+
+
 def test_how_an_underlying_is_averaged_is_set_before_its_window_begins():
     market = Market()
     command = SetAveraging(underlying="BTC", window_seconds=60, samples=2, quorum=2, correction_seconds=0)

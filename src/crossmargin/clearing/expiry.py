@@ -403,6 +403,8 @@ def _expired(state: State, event: Expired) -> None:
         state.touched.add(state.orders.open[name].account)
         state.orders.remove(name)
     listing.stage = SETTLED
+    # A window that nobody looked at until its price was set began only now.
+    state.expiries.averages.pop(expiry_of(listing.contract), None)
     state.expiries.paid[event.instrument] = Paid(event.price, state.now, event.holder, event.lots)
 
 
