@@ -180,7 +180,7 @@ def test_a_window_that_nobody_looked_at_leaves_nothing_behind_once_its_price_is_
     market = Market()
     market.expire_at(61_000 * UNIT)
     market.house.submit(AdvanceClock())
-    assert not market.state.expiries.averages
+    assert ("BTC", EXPIRY) not in market.state.expiries.averages
     command = SetAveraging(underlying="BTC", window_seconds=60, samples=2, quorum=2)
     assert isinstance(market.house.submit(command), Applied)
 
