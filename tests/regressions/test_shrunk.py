@@ -2,7 +2,16 @@
 
 import pytest
 
-from crossmargin.clearing import AdvanceClock, Delist, ListInstrument, OpenHouse, PayFunding, SetFunding
+from crossmargin.clearing import (
+    AdvanceClock,
+    Delist,
+    ListInstrument,
+    OpenHouse,
+    PayFunding,
+    SetAveraging,
+    SetFunding,
+    SetSettlementPrice,
+)
 from tests.simulation.operations import SetClock, Submit
 from tests.simulation.trial import START, carried_out
 
@@ -19,7 +28,18 @@ PERPETUAL = ListInstrument(
 )
 MINUTE = 60 * 10**9
 
+FUTURE = ListInstrument(terms=PERPETUAL.terms | {"type": "future", "symbol": "F", "expiry": "2026-11-20T08:20:00Z"})
+END = START + 20 * MINUTE
+
 LISTS = {
+    "a price that an officer set is averaged for ever after": (
+        OPEN,
+        FUTURE,
+        SetClock(END),
+        SetSettlementPrice(underlying="BTC", expiry=END, price=60_000 * 10**8, reason="feed was down"),
+        AdvanceClock(),
+        SetAveraging(underlying="BTC", window_seconds=60, samples=3, quorum=2),
+    ),
     "funding goes on after a perpetual was delisted": (
         OPEN,
         PERPETUAL,

@@ -203,7 +203,10 @@ def window_events(state: State) -> list[Event]:
 def _began(state: State, event: ExpiryBegan) -> None:
     listing = state.parties.instruments[event.instrument]
     listing.stage = EXPIRING
-    state.expiries.averages.setdefault(expiry_of(listing.contract), Average())
+    key = expiry_of(listing.contract)
+    # An officer may have set the price before the clock was ever looked at: then nothing is averaged any more.
+    if key not in state.expiries.prices:
+        state.expiries.averages.setdefault(key, Average())
     state.touched.update(state.positions.account[state.positions.of_instrument(event.instrument)].tolist())
 
 
