@@ -246,7 +246,8 @@ class Book:
         own = self.balances
         here = own.asset[(own.account == number) & (own.location == 0) & own.final]
         paid_in = np.setdiff1d(paid_in, here)
-        columns = (np.full(len(paid_in), number), paid_in, np.zeros(len(paid_in), dtype=np.int64), np.zeros(len(paid_in)))
+        place = np.zeros(len(paid_in), dtype=np.int64)
+        columns = (np.full(len(paid_in), number), paid_in, place, np.zeros(len(paid_in)))
         rows = (own.account, own.asset, own.location, own.amount, own.final)
         empty = (*columns, np.ones(len(paid_in), dtype=np.bool_))
         merged = Balances.merged(*(np.concatenate((have, more)) for have, more in zip(rows, empty, strict=True)))
