@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 WIDTH = 100
 MADE = "<!-- Made by `python -m tests.cli.pages`; a test compares it with the code. Do not edit by hand. -->"
 FENCE = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.M | re.S)
-OTHERS = ("golden-cases.md", "rule-books.md")
+OTHERS = ("golden-cases.md", "journals.md", "rule-books.md")
 """References that are made and held true elsewhere."""
 NOT_RUN = ("scenarios.md",)
 """Pages whose snippets start in the middle: what they use comes from a house rule book's own code."""

@@ -19,8 +19,6 @@ LATER = (
     "stress",
     "calibrate",
     "backtest",
-    "replay",
-    "audit",
 )
 
 

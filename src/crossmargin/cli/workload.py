@@ -245,6 +245,8 @@ def _house() -> None:
         names = ("instrument", "buyer", "seller", "lots", "ticks", "buyer_took")
         data = (np.array(column, dtype="<i8").tobytes() for column in columns)
         house.submit(clearing.ClearColumns(**dict(zip(names, data, strict=True))))
+    # Single positions, as rare commands book them.
+    clearing.State().positions.add(1, 1, 1, 1)
     house.snapshot()
     again = opened()
     assert again.state.hash() == house.state.hash()
