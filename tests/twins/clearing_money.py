@@ -191,7 +191,8 @@ class Money:
             return refused, None
         giver, taker = self.accounts[c.source], self.accounts[c.target]
         pooled = giver.get("pool") is not None and giver.get("pool") == taker.get("pool")
-        if c.source == c.target or not (pooled or taker["member"] == c.source or giver["owner"] == taker["owner"]):
+        own = giver["owner"] == taker["owner"] and giver["kind"] == taker["kind"] in ("house", "client")
+        if c.source == c.target or not (pooled or taker["member"] == c.source or own):
             refused.append("accounts_are_segregated")
         refused += (self._spend if pooled else self._leave)(c.source, c.asset, c.amount, c.location)
         refused = refused or self._large(c.amount, self.at(c.target, c.asset))

@@ -18,7 +18,7 @@ from crossmargin.clearing.headroom import cannot_leave, cannot_spend, fits, held
 from crossmargin.clearing.ledger import EXTERNAL, HERE, Posting
 from crossmargin.clearing.locations import balance_of, location_of
 from crossmargin.clearing.machine import Command, Decision, Event, applies, decides
-from crossmargin.clearing.parties import account_of, allowed_name
+from crossmargin.clearing.parties import OMNIBUS, account_of, allowed_name
 from crossmargin.clearing.rejections import Reason, Rejected
 from crossmargin.clearing.withdrawals import delayed_by_default
 
@@ -223,7 +223,10 @@ def _reversed(state: State, event: DepositReversed) -> None:
 
 
 class Transfer(Command, frozen=True):
-    """Move settled money between two accounts of one owner or one pool, or from a member's own to a client of its."""
+    """Move settled money between accounts of one owner or one pool, or from a member's own to a client of its.
+
+    Never from clients to their member, nor out of an omnibus account: neither is its owner's own money.
+    """
 
     source: str
     target: str
@@ -254,7 +257,9 @@ def _transfer(state: State, command: Transfer) -> Decision:
     giver, taker = state.parties.accounts[source], state.parties.accounts[target]
     pooled = giver.pool >= 0 and giver.pool == taker.pool
     gift = taker.member == source
-    if source == target or not (pooled or gift or giver.owner == taker.owner):
+    # A member's own money and its clients' are apart under whatever name; an omnibus account is many clients'.
+    own = giver.owner == taker.owner and giver.kind == taker.kind and giver.kind not in OMNIBUS
+    if source == target or not (pooled or gift or own):
         return Rejected(Reason.ACCOUNTS_ARE_SEGREGATED, f"{command.source} and {command.target}")
     # Inside a pool what one gives the other has: nothing leaves what the margin is held against.
     check = cannot_spend if pooled else cannot_leave

@@ -23,6 +23,8 @@ DECIMALS_MAX = 9
 ASSETS_MAX = 1_024
 """The ledger keeps a column of every account for each."""
 ACCOUNT_KINDS = ("house", "client", "omnibus_net", "omnibus_gross")
+OMNIBUS = (2, 3)
+"""Kinds that hold what belongs to many clients."""
 TIERS = ("prime", "standard", "basic")
 LISTED, TRADING, EXPIRING, SETTLED = range(len(STAGES))
 
