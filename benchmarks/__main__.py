@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent
 NOT_A_PATH = ("__init__", "__main__", "limits", "live_books", "timing")
 TABLE_WIDTH = 170
 NAMES = {
-    "clearing": ("fills", "fills-journal", "orders"),
+    "clearing": ("fills", "fills-journal", "orders", "orders-p50", "orders-p99"),
     "evaluate": ("evaluate-100k", "evaluate-tick"),
     "growth": ("growth-accounts", "growth-positions", "growth-scenarios", "growth-instruments"),
     "pricing": ("price-ndtr", "price-quantlib", "greeks", "iv", "portfolio-es-quantlib"),

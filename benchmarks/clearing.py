@@ -49,7 +49,7 @@ TICKS = 10_000
 
 
 def rows() -> Iterator[Row]:
-    """Yield fills, fills-journal and orders."""
+    """Yield fills, fills-journal and rows of orders."""
     os.environ["CROSSMARGIN_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as folder:
         house = _house(Path(folder) / "journal.sqlite")
