@@ -157,7 +157,7 @@ class RuleBookView:
                     return 0
         except MissingPrice as error:
             return Rejected(Reason.MARK_IS_MISSING, str(error))
-        return Rejected(Reason.MARGIN_IS_INSUFFICIENT, f"{found.initial:.2f} of {found.margin_balance:.2f}")
+        return Rejected(Reason.MARGIN_IS_INSUFFICIENT, f"needs {found.initial:.2f}, has {found.margin_balance:.2f}")
 
     def allows_fills(self, state: State, account: int, fills: Sequence[Fill]) -> Rejected | None:
         """Return None where an account may trade `fills` with nothing held for them, together; else why not."""
@@ -188,7 +188,7 @@ class RuleBookView:
             return Rejected(Reason.MARK_IS_MISSING, str(error))
         if after.margin_balance - after.initial >= before.margin_balance - before.initial:
             return None
-        return Rejected(Reason.MARGIN_IS_INSUFFICIENT, f"{after.initial:.2f} of {after.margin_balance:.2f}")
+        return Rejected(Reason.MARGIN_IS_INSUFFICIENT, f"needs {after.initial:.2f}, has {after.margin_balance:.2f}")
 
     def allows_withdrawal(self, state: State, account: int, asset: int, amount: int, location: int) -> bool:
         """Return whether the pool meets initial margin without `amount` of an asset and without unrealized profit."""

@@ -311,7 +311,7 @@ class ScanView:
                 return 0
         found = self._measured(accounts, ordered=(instrument, lots, ticks))
         if found.initial > found.margin_balance:
-            return Rejected(Reason.MARGIN_IS_INSUFFICIENT, f"{found.initial:.2f} of {found.margin_balance:.2f}")
+            return Rejected(Reason.MARGIN_IS_INSUFFICIENT, f"needs {found.initial:.2f}, has {found.margin_balance:.2f}")
         return ceil(need)
 
     def allows_fills(self, state: State, account: int, fills: Sequence[Fill]) -> Rejected | None:
@@ -330,7 +330,7 @@ class ScanView:
             return None
         if after.margin_balance - after.initial >= before.margin_balance - before.initial:
             return None
-        return Rejected(Reason.MARGIN_IS_INSUFFICIENT, f"{after.initial:.2f} of {after.margin_balance:.2f}")
+        return Rejected(Reason.MARGIN_IS_INSUFFICIENT, f"needs {after.initial:.2f}, has {after.margin_balance:.2f}")
 
     def allows_withdrawal(self, state: State, account: int, asset: int, amount: int, location: int) -> bool:
         """Return whether the pool meets initial margin without `amount` of an asset and without unrealized profit."""
